@@ -39,8 +39,11 @@ pub mod reason {
 /// An error on its way to the caller: a code, a message that says the fix, and
 /// `google.rpc` details. Every error carries an `ErrorInfo` with a reason.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct ApiError {
+#[error("{}", .0.message)]
+pub struct ApiError(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     code: Code,
     message: String,
     reason: &'static str,
@@ -53,7 +56,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with this code, reason and message and no further details.
     pub fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code,
             message: message.into(),
             reason,
@@ -61,20 +64,15 @@ impl ApiError {
             violations: Vec::new(),
             retry_after: None,
             quota_subject: None,
-        }
+        }))
     }
 
     /// `field` (a path such as `messages[2].role`) is wrong; `fix` says what is
     /// accepted.
     pub fn invalid_field(field: impl Into<String>, fix: impl Into<String>) -> Self {
         let (field, fix) = (field.into(), fix.into());
-        let mut error = Self::new(
-            Code::InvalidArgument,
-            reason::INVALID_FIELD,
-            format!("{field}: {fix}"),
-        );
-        error.violations.push((field, fix));
-        error
+        let message = format!("{field}: {fix}");
+        Self::new(Code::InvalidArgument, reason::INVALID_FIELD, message).with_violation(field, fix)
     }
 
     /// The `kind` (such as `model`) named `name` does not exist; `hint` says what
@@ -109,49 +107,82 @@ impl ApiError {
     /// Adds a fact to `ErrorInfo.metadata`.
     #[must_use]
     pub fn with_metadata(mut self, key: &str, value: &str) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_owned());
+        self.0.metadata.insert(key.to_owned(), value.to_owned());
         self
     }
 
     /// Adds a `BadRequest` violation.
     #[must_use]
     pub fn with_violation(mut self, field: impl Into<String>, fix: impl Into<String>) -> Self {
-        self.violations.push((field.into(), fix.into()));
+        self.0.violations.push((field.into(), fix.into()));
         self
     }
 
     /// Adds a `RetryInfo`; REST sends it as `Retry-After` too.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+        self.0.retry_after = Some(delay);
         self
     }
 
     /// Adds a `QuotaFailure` for this subject, such as `caller:alice`.
     #[must_use]
     pub fn with_quota_subject(mut self, subject: impl Into<String>) -> Self {
-        self.quota_subject = Some(subject.into());
+        self.0.quota_subject = Some(subject.into());
         self
     }
 
     /// The gRPC code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 }
 
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
-        let mut details = ErrorDetails::with_error_info(error.reason, ERROR_DOMAIN, error.metadata);
-        for (field, fix) in error.violations {
+        let parts = *error.0;
+        let mut details = ErrorDetails::with_error_info(parts.reason, ERROR_DOMAIN, parts.metadata);
+        for (field, fix) in parts.violations {
             details.add_bad_request_violation(field, fix);
         }
-        if let Some(delay) = error.retry_after {
+        if let Some(delay) = parts.retry_after {
             details.set_retry_info(Some(delay));
         }
-        if let Some(subject) = error.quota_subject {
-            details.add_quota_failure_violation(subject, error.message.clone());
+        if let Some(subject) = parts.quota_subject {
+            details.add_quota_failure_violation(subject, parts.message.clone());
         }
-        Status::with_error_details(error.code, error.message, details)
+        Status::with_error_details(parts.code, parts.message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_survive_the_way_through_a_status() {
+        let status = Status::from(
+            ApiError::exhausted(reason::RATE_LIMITED, "too fast", Duration::from_secs(3))
+                .with_quota_subject("caller:alice")
+                .with_violation("n", "be slower"),
+        );
+        let details = status.get_error_details();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(
+            details.error_info().map(|info| info.reason.as_str()),
+            Some("RATE_LIMITED")
+        );
+        assert_eq!(
+            details.retry_info().and_then(|r| r.retry_delay),
+            Some(Duration::from_secs(3))
+        );
+        let subject = details
+            .quota_failure()
+            .map(|quota| quota.violations[0].subject.as_str());
+        assert_eq!(subject, Some("caller:alice"));
+        let field = details
+            .bad_request()
+            .map(|bad| bad.field_violations[0].field.as_str());
+        assert_eq!(field, Some("n"));
     }
 }

@@ -2,8 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod context;
 pub mod error;
+pub mod server;
+pub mod telemetry;
+pub mod tls;
 
 pub use context::RequestContext;
 pub use error::ApiError;

@@ -1,0 +1,168 @@
+//! Accepts connections, HTTP/1.1 and HTTP/2 on one port, and drains them.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{LimitsConfig, admit::Peer};
+use crate::telemetry::metrics::CONNECTIONS;
+
+/// A client that has not sent its request's head by then holds a connection for
+/// nothing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an idle HTTP/2 client is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const MAX_HEADER_BYTES: u32 = 64 << 10;
+const MAX_STREAMS: u32 = 1_024;
+/// Pause after a failed accept, which is nearly always a lack of file handles.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections until `stop`, then waits for those that are at work.
+pub(super) async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    app: Router,
+    limits: LimitsConfig,
+    stop: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(
+        limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+    ));
+    let server = Connections {
+        app,
+        http: Arc::new(http()),
+        graceful: GracefulShutdown::new(),
+    };
+    let tracker = TaskTracker::new();
+    loop {
+        let permit = tokio::select! {
+            () = stop.cancelled() => break,
+            permit = Arc::clone(&connections).acquire_owned() => permit,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (Ok(permit), Ok((stream, peer))) = (permit, accepted) else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        server.spawn(
+            &tracker,
+            Connection {
+                stream,
+                peer: Peer(peer),
+                permit,
+            },
+            tls.clone(),
+        );
+    }
+    drop(listener);
+    tracker.close();
+    server.graceful.shutdown().await;
+    tracker.wait().await;
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: Peer,
+    permit: OwnedSemaphorePermit,
+}
+
+struct Connections {
+    app: Router,
+    http: Arc<Builder<TokioExecutor>>,
+    graceful: GracefulShutdown,
+}
+
+impl Connections {
+    fn spawn(
+        &self,
+        tracker: &TaskTracker,
+        connection: Connection,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) {
+        let Connection {
+            stream,
+            peer,
+            permit,
+        } = connection;
+        // Small frames of a stream must not wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let (app, http, watcher) = (
+            self.app.clone(),
+            Arc::clone(&self.http),
+            self.graceful.watcher(),
+        );
+        tracker.spawn(async move {
+            let _permit = permit;
+            ::metrics::gauge!(CONNECTIONS).increment(1.0);
+            match tls {
+                None => drive(&http, stream, app, peer, watcher).await,
+                Some(config) => {
+                    let handshake = TlsAcceptor::from(config).accept(stream);
+                    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                        Ok(Ok(stream)) => drive(&http, stream, app, peer, watcher).await,
+                        Ok(Err(error)) => {
+                            tracing::debug!(%error, peer = %peer.0, "TLS handshake failed")
+                        }
+                        Err(_) => tracing::debug!(peer = %peer.0, "TLS handshake took too long"),
+                    }
+                }
+            }
+            ::metrics::gauge!(CONNECTIONS).decrement(1.0);
+        });
+    }
+}
+
+async fn drive<I>(
+    http: &Builder<TokioExecutor>,
+    stream: I,
+    app: Router,
+    peer: Peer,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = tower::util::MapRequest::new(
+        app,
+        move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            request.map(axum::body::Body::new)
+        },
+    );
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(%error, peer = %peer.0, "connection ended");
+    }
+}
+
+fn http() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .adaptive_window(true);
+    builder
+}

@@ -1,0 +1,259 @@
+//! Deadlines: nobody works for a caller that no longer waits.
+//!
+//! `grpc-timeout` bounds the whole call, the stream's last message included; when
+//! it passes, the handler's future and stream are dropped, which cancels them.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use http_body::Frame;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tonic::{Code, Status, body::Body};
+use tower_service::Service;
+
+use super::{Request, Response, ResponseFuture};
+use crate::{ApiError, context::RequestContext, error::reason};
+
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// The layer.
+#[derive(Clone)]
+pub(super) struct Deadline<S> {
+    inner: S,
+    longest: Duration,
+}
+
+impl<S> Deadline<S> {
+    /// No call may take longer than `longest`.
+    pub(super) fn new(inner: S, longest: Duration) -> Self {
+        Self { inner, longest }
+    }
+}
+
+impl<S> Service<Request> for Deadline<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> ResponseFuture {
+        let timeout = match timeout(request.headers()) {
+            Ok(asked) => asked.map_or(self.longest, |asked| asked.min(self.longest)),
+            Err(error) => return Box::pin(async move { Ok(Status::from(error).into_http()) }),
+        };
+        let deadline = Instant::now() + timeout;
+        if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
+            context.deadline = Some(deadline);
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            match tokio::time::timeout_at(deadline, answer).await {
+                Err(_) => Ok(exceeded(timeout).into_http()),
+                Ok(response) => Ok(response?.map(|body| {
+                    Body::new(Timed {
+                        body: Some(body),
+                        sleep: tokio::time::sleep_until(deadline),
+                        timeout,
+                    })
+                })),
+            }
+        })
+    }
+}
+
+fn exceeded(timeout: Duration) -> Status {
+    let message = format!("no complete answer within {timeout:?}; allow more time or ask for less");
+    ApiError::new(Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, message).into()
+}
+
+/// The caller's timeout, by the gRPC over HTTP/2 specification: at most 8 digits
+/// and a unit.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = headers.get(GRPC_TIMEOUT) else {
+        return Ok(None);
+    };
+    let parsed = value.to_str().ok().and_then(|text| {
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        if digits.is_empty()
+            || digits.len() > 8
+            || !digits.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return None;
+        }
+        let count: u64 = digits.parse().ok()?;
+        Some(match unit {
+            "H" => Duration::from_secs(count * 3600),
+            "M" => Duration::from_secs(count * 60),
+            "S" => Duration::from_secs(count),
+            "m" => Duration::from_millis(count),
+            "u" => Duration::from_micros(count),
+            "n" => Duration::from_nanos(count),
+            _ => return None,
+        })
+    });
+    parsed.map(Some).ok_or_else(|| {
+        ApiError::invalid_field(
+            GRPC_TIMEOUT,
+            "must be at most 8 digits and one of H, M, S, m, u, n, as in 500m",
+        )
+    })
+}
+
+pin_project! {
+    /// A body that ends in DEADLINE_EXCEEDED when its time is over.
+    struct Timed {
+        #[pin]
+        body: Option<Body>,
+        #[pin]
+        sleep: Sleep,
+        timeout: Duration,
+    }
+}
+
+impl http_body::Body for Timed {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let mut this = self.project();
+        let Some(body) = this.body.as_mut().as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        // An answer that is there counts, even in the last moment.
+        if let Poll::Ready(frame) = body.poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if this.sleep.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.body.set(None);
+        let mut trailers = HeaderMap::new();
+        let status = exceeded(*this.timeout);
+        Poll::Ready(Some(
+            status
+                .add_header(&mut trailers)
+                .map(|()| Frame::trailers(trailers)),
+        ))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(Default::default, http_body::Body::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn with_timeout(value: &str) -> Request {
+        http::Request::builder()
+            .header(GRPC_TIMEOUT, value)
+            .body(Body::empty())
+            .unwrap()
+    }
+
+    #[test]
+    fn units_are_read_and_nonsense_is_refused() {
+        for (text, expected) in [
+            ("2H", 7_200_000),
+            ("3M", 180_000),
+            ("4S", 4_000),
+            ("5m", 5),
+            ("6000u", 6),
+        ] {
+            assert_eq!(
+                timeout(with_timeout(text).headers())
+                    .unwrap()
+                    .unwrap()
+                    .as_millis(),
+                expected,
+                "{text}"
+            );
+        }
+        for text in ["", "S", "1", "1s", "-1S", "123456789S", "1.5S", "é"] {
+            let request = http::Request::builder()
+                .header(GRPC_TIMEOUT, text.as_bytes())
+                .body(Body::empty())
+                .unwrap();
+            assert!(timeout(request.headers()).is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_takes_too_long_is_dropped() {
+        let (alive, mut gone) = tokio::sync::mpsc::channel::<()>(1);
+        let inner = tower::service_fn(move |_: Request| {
+            let alive = alive.clone();
+            async move {
+                let _alive = alive;
+                std::future::pending::<Result<Response, Infallible>>().await
+            }
+        });
+        let response = Deadline::new(inner, Duration::from_secs(60))
+            .oneshot(with_timeout("1m"))
+            .await
+            .unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+        assert!(gone.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_takes_too_long_ends_in_the_trailers() {
+        let inner = tower::service_fn(async |_: Request| {
+            let first =
+                futures_util::stream::iter([Ok::<_, Status>(Frame::data(bytes::Bytes::from("x")))]);
+            let body = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::StreamBody::new(
+                body,
+            ))))
+        });
+        let response = Deadline::new(inner, Duration::from_secs(60))
+            .oneshot(with_timeout("5S"))
+            .await
+            .unwrap();
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap()["grpc-status"], "4");
+        assert_eq!(collected.to_bytes(), "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_servers_own_limit_bounds_callers_that_set_none() {
+        let inner =
+            tower::service_fn(|_: Request| std::future::pending::<Result<Response, Infallible>>());
+        let request = http::Request::new(Body::empty());
+        let response = Deadline::new(inner, Duration::from_secs(7))
+            .oneshot(request)
+            .await
+            .unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+    }
+}

@@ -1,0 +1,295 @@
+//! One port for everything: gRPC, gRPC-Web, REST, health, reflection, metrics.
+//!
+//! A request passes, from the outside in: REST transcoding or gRPC-Web, which make
+//! it a gRPC request; then observation, admission, deadline and message-size
+//! limits, which are the same for all three; then its handler.
+
+mod accept;
+mod admit;
+mod auth;
+mod config;
+mod deadline;
+mod message_limit;
+mod methods;
+mod observe;
+mod plain;
+mod rate;
+pub mod signals;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use signalbox_transcode::{TranscodeLayer, Transcoder, openai::openai_quirks};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
+use tonic_web::GrpcWebLayer;
+use tower::ServiceBuilder;
+use tower_service::Service;
+
+pub use self::config::{ApiKey, AuthConfig, LimitsConfig, RateLimit, ServerConfig};
+use crate::{
+    telemetry::Metrics,
+    tls::{self, TlsError},
+};
+
+type Request = http::Request<Body>;
+type Response = http::Response<Body>;
+type ResponseFuture = futures_util::future::BoxFuture<'static, Result<Response, Infallible>>;
+
+/// Why a server cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with server.listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// TLS cannot start.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The configuration makes no sense.
+    #[error("{key}: {detail}")]
+    Config {
+        /// The configuration key.
+        key: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The contract cannot be served.
+    #[error("the contract cannot be served: {0}")]
+    Contract(String),
+}
+
+/// A server in the making.
+pub struct Server {
+    config: ServerConfig,
+    metrics: Metrics,
+    descriptors: &'static [u8],
+    routes: RoutesBuilder,
+    names: Vec<&'static str>,
+}
+
+impl Server {
+    /// A server of a contract, given as an encoded `FileDescriptorSet`.
+    pub fn new(config: ServerConfig, metrics: Metrics, descriptors: &'static [u8]) -> Self {
+        Self {
+            config,
+            metrics,
+            descriptors,
+            routes: RoutesBuilder::default(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Adds a gRPC service, with its REST routes, health and reflection.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send,
+    {
+        self.routes.add_service(service);
+        self.names.push(S::NAME);
+        self
+    }
+
+    /// Listens, so that the address is known before anything is served.
+    ///
+    /// # Errors
+    /// [`ServerError`] when the address, TLS or the contract is wrong.
+    pub async fn bind(self) -> Result<Bound, ServerError> {
+        let tls = self
+            .config
+            .tls
+            .as_ref()
+            .map(tls::server_config)
+            .transpose()?;
+        let transcoder = self.transcoder()?;
+        let health = tonic_health::server::health_reporter();
+        let stack = self.stack(&transcoder, health.1)?;
+        for name in self.names.iter().chain([&""]) {
+            health
+                .0
+                .set_service_status(*name, tonic_health::ServingStatus::Serving)
+                .await;
+        }
+        let address = self.config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServerError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| ServerError::Listen { address, source })?;
+        let plain = plain::Plain {
+            metrics: self.metrics,
+            transcoder,
+            names: self.names,
+            ready: plain::Readiness::ready(),
+        };
+        Ok(Bound {
+            config: self.config,
+            listener,
+            address,
+            tls,
+            stack,
+            health: health.0,
+            plain,
+        })
+    }
+
+    fn transcoder(&self) -> Result<Transcoder, ServerError> {
+        Transcoder::builder(self.descriptors)
+            .services(&self.names)
+            .quirks(openai_quirks())
+            .max_request_bytes(self.config.limits.max_request_bytes)
+            .max_response_bytes(self.config.limits.max_response_bytes)
+            .build()
+            .map_err(|error| ServerError::Contract(error.to_string()))
+    }
+
+    fn stack<H: tonic_health::pb::health_server::Health>(
+        &self,
+        transcoder: &Transcoder,
+        health: tonic_health::pb::health_server::HealthServer<H>,
+    ) -> Result<Stack, ServerError> {
+        let contract =
+            |error: tonic_reflection::server::Error| ServerError::Contract(error.to_string());
+        let reflection = || {
+            let mut builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(self.descriptors)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .with_service_name("grpc.health.v1.Health");
+            for name in &self.names {
+                builder = builder.with_service_name(*name);
+            }
+            builder
+        };
+        let routes = self
+            .routes
+            .clone()
+            .routes()
+            .add_service(health)
+            .add_service(reflection().build_v1().map_err(contract)?)
+            .add_service(reflection().build_v1alpha().map_err(contract)?)
+            .prepare();
+        let methods = Arc::new(
+            methods::Methods::of(self.descriptors)
+                .map_err(|error| ServerError::Contract(error.to_string()))?,
+        );
+        let admission = Arc::new(admit::Admission::new(&self.config)?);
+        let upkeep = Arc::clone(&admission);
+        let max_timeout = Duration::from_millis(self.config.limits.max_timeout_ms);
+        let service = ServiceBuilder::new()
+            .layer(TranscodeLayer::new(transcoder.clone()))
+            .layer(GrpcWebLayer::new())
+            .layer_fn(move |inner| observe::Observe::new(inner, Arc::clone(&methods)))
+            .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))
+            .layer_fn(move |inner| deadline::Deadline::new(inner, max_timeout))
+            .layer_fn({
+                let limit = self.config.limits.max_request_bytes;
+                move |inner| message_limit::MessageLimit::new(inner, limit)
+            })
+            .service(routes);
+        Ok(Stack {
+            service: tower::util::BoxCloneSyncService::new(service),
+            admission: upkeep,
+        })
+    }
+}
+
+/// The layers over all services, and what has to be tidied now and then.
+struct Stack {
+    service: tower::util::BoxCloneSyncService<Request, Response, Infallible>,
+    admission: Arc<admit::Admission>,
+}
+
+/// A server that listens and does not serve yet.
+pub struct Bound {
+    config: ServerConfig,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    stack: Stack,
+    health: tonic_health::server::HealthReporter,
+    plain: plain::Plain,
+}
+
+impl Bound {
+    /// The address, its port known.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL that reaches it.
+    pub fn url(&self) -> String {
+        format!(
+            "{}://{}",
+            if self.tls.is_some() { "https" } else { "http" },
+            self.address
+        )
+    }
+
+    /// Serves until `shutdown`, then drains: readiness off first, then no new
+    /// connections, then requests in flight get `drain_timeout_ms` to finish.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let ready = self.plain.ready.clone();
+        let upkeep = upkeep(
+            self.plain.metrics.clone(),
+            Arc::clone(&self.stack.admission),
+        );
+        let names = self.plain.names.clone();
+        let app = plain::router(
+            self.plain,
+            self.stack.service,
+            &self.config.cors_allowed_origins,
+        );
+        let stop = CancellationToken::new();
+        let accepting = tokio::spawn(accept::run(
+            self.listener,
+            self.tls,
+            app,
+            self.config.limits.clone(),
+            stop.clone(),
+        ));
+
+        shutdown.await;
+        tracing::info!("draining: no new requests");
+        ready.set_draining();
+        for name in names.iter().chain([&""]) {
+            self.health
+                .set_service_status(*name, tonic_health::ServingStatus::NotServing)
+                .await;
+        }
+        tokio::time::sleep(Duration::from_millis(self.config.drain_delay_ms)).await;
+        stop.cancel();
+        let left = Duration::from_millis(self.config.drain_timeout_ms);
+        let abort = accepting.abort_handle();
+        match tokio::time::timeout(left, accepting).await {
+            Ok(_) => tracing::info!("drained"),
+            Err(_) => {
+                abort.abort();
+                tracing::warn!(
+                    timeout_ms = self.config.drain_timeout_ms,
+                    "requests cut off by the drain timeout"
+                );
+            }
+        }
+        upkeep.abort();
+    }
+}
+
+fn upkeep(metrics: Metrics, admission: Arc<admit::Admission>) -> tokio::task::AbortHandle {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            tick.tick().await;
+            metrics.upkeep();
+            admission.forget_idle_callers();
+        }
+    })
+    .abort_handle()
+}

@@ -1,0 +1,236 @@
+//! Request ids, spans and metrics of every request, whatever it came in as.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, HeaderValue};
+use http_body::Frame;
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body};
+use tower_service::Service;
+use tracing::{Instrument as _, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::{
+    Request, Response, ResponseFuture,
+    methods::{Method, Methods},
+    plain,
+};
+use crate::{
+    context::RequestContext,
+    telemetry::{
+        metrics::{RPC_ACTIVE, RPC_DURATION},
+        propagation,
+    },
+};
+
+/// The header that carries a request's id, in and out.
+pub(super) const REQUEST_ID: &str = "x-request-id";
+const MAX_REQUEST_ID: usize = 128;
+
+/// The layer.
+#[derive(Clone)]
+pub(super) struct Observe<S> {
+    inner: S,
+    methods: Arc<Methods>,
+}
+
+impl<S> Observe<S> {
+    pub(super) fn new(inner: S, methods: Arc<Methods>) -> Self {
+        Self { inner, methods }
+    }
+}
+
+impl<S> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> ResponseFuture {
+        if !is_grpc(&request) {
+            let answer = plain::not_found(request.uri().path());
+            return Box::pin(async move { Ok(answer) });
+        }
+        let method = Arc::clone(self.methods.get(request.uri().path()));
+        let id = request_id(request.headers());
+        let span = tracing::info_span!(
+            "rpc",
+            otel.name = &*method.full,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            rpc.system = "grpc",
+            rpc.service = &*method.service,
+            rpc.method = &*method.method,
+            rpc.grpc.status_code = Empty,
+            request_id = &*id,
+        );
+        // An error means that the span is not recorded; then it needs no parent.
+        let _ = span.set_parent(propagation::extract(request.headers()));
+        let context = RequestContext {
+            request_id: Arc::clone(&id),
+            caller: RequestContext::ANONYMOUS.into(),
+            deadline: None,
+        };
+        request.extensions_mut().insert(context);
+        let ending = Ending::new(method, span.clone());
+        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
+        Box::pin(async move {
+            let mut ending = ending;
+            let mut response = answer.await?;
+            if let Ok(id) = HeaderValue::from_str(&id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            ending.read_code(response.headers());
+            Ok(response.map(|body| Body::new(Observed { body, ending })))
+        })
+    }
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The caller's id where it is printable and short, a new ULID otherwise.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            !id.is_empty()
+                && id.len() <= MAX_REQUEST_ID
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        })
+        .map_or_else(|| ulid::Ulid::new().to_string().into(), Into::into)
+}
+
+/// Records a request's end, however it ends: a request that is dropped before
+/// its status was known was cancelled by its caller.
+struct Ending {
+    method: Arc<Method>,
+    span: Span,
+    begun: Instant,
+    code: Option<Code>,
+}
+
+impl Ending {
+    fn new(method: Arc<Method>, span: Span) -> Self {
+        ::metrics::gauge!(RPC_ACTIVE, &method.labels()).increment(1.0);
+        Self {
+            method,
+            span,
+            begun: Instant::now(),
+            code: None,
+        }
+    }
+
+    fn read_code(&mut self, headers: &HeaderMap) {
+        if let Some(value) = headers.get(Status::GRPC_STATUS) {
+            self.code = Some(Code::from_bytes(value.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let labels = self.method.labels();
+        ::metrics::gauge!(RPC_ACTIVE, &labels).decrement(1.0);
+        let [service, method] = labels;
+        let elapsed = self.begun.elapsed();
+        ::metrics::histogram!(
+            RPC_DURATION,
+            &[service, method, ("code", code_name(code).into())]
+        )
+        .record(elapsed.as_secs_f64());
+        self.span.record("rpc.grpc.status_code", code as i64);
+        let fault = matches!(code, Code::Internal | Code::Unknown | Code::DataLoss);
+        if fault {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let _entered = self.span.enter();
+        let elapsed_ms = elapsed.as_secs_f64() * 1e3;
+        if fault {
+            tracing::error!(code = code_name(code), elapsed_ms, "answered");
+        } else {
+            tracing::debug!(code = code_name(code), elapsed_ms, "answered");
+        }
+    }
+}
+
+/// The code's name in the gRPC specification.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+pin_project! {
+    /// A body that tells its ending how the call went.
+    struct Observed {
+        #[pin]
+        body: Body,
+        ending: Ending,
+    }
+}
+
+impl http_body::Body for Observed {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let this = self.project();
+        let span = this.ending.span.clone();
+        let frame = span.in_scope(|| this.body.poll_frame(cx));
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.ending.read_code(trailers);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => this.ending.code = Some(status.code()),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,139 @@
+//! What is neither gRPC nor REST of a service: probes, metrics, the OpenAPI
+//! document, and a first page for people.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use http::{HeaderName, StatusCode, header::CONTENT_TYPE};
+use signalbox_transcode::{ErrorShape, Transcoder};
+use tonic::{Code, Status, body::Body};
+use tower::util::BoxCloneSyncService;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use super::{Request, Response};
+use crate::{ApiError, error::reason, telemetry::Metrics};
+
+/// Whether new requests are welcome.
+#[derive(Clone)]
+pub(super) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub(super) fn ready() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the plain pages show.
+#[derive(Clone)]
+pub(super) struct Plain {
+    pub(super) metrics: Metrics,
+    pub(super) transcoder: Transcoder,
+    pub(super) names: Vec<&'static str>,
+    pub(super) ready: Readiness,
+}
+
+/// The plain pages, and `services` behind them.
+pub(super) fn router(
+    plain: Plain,
+    services: BoxCloneSyncService<Request, Response, Infallible>,
+    origins: &[String],
+) -> Router {
+    let openapi = Arc::new(OnceLock::<String>::new());
+    let documented = plain.clone();
+    let services = tower::service_fn(move |request: http::Request<axum::body::Body>| {
+        let services = services.clone();
+        async move { tower::ServiceExt::oneshot(services, request.map(Body::new)).await }
+    });
+    let router = Router::new()
+        .route("/", get(first_page))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route(
+            "/openapi.json",
+            get(move || async move {
+                let text = openapi.get_or_init(|| {
+                    documented
+                        .transcoder
+                        .openapi("Signalbox", env!("CARGO_PKG_VERSION"))
+                        .to_string()
+                });
+                ([(CONTENT_TYPE, "application/json")], text.clone())
+            }),
+        )
+        .with_state(plain)
+        .fallback_service(services);
+    if origins.is_empty() {
+        router
+    } else {
+        router.layer(cors(origins))
+    }
+}
+
+/// Browsers may call from these origins, with gRPC-Web or REST.
+fn cors(origins: &[String]) -> CorsLayer {
+    let exposed = [
+        "grpc-status",
+        "grpc-message",
+        "grpc-status-details-bin",
+        super::observe::REQUEST_ID,
+        "retry-after",
+    ];
+    let layer = CorsLayer::new()
+        .allow_methods(Any)
+        .allow_headers(Any)
+        .expose_headers(exposed.map(HeaderName::from_static));
+    if origins.iter().any(|origin| origin == "*") {
+        return layer.allow_origin(Any);
+    }
+    layer.allow_origin(AllowOrigin::list(
+        origins.iter().filter_map(|origin| origin.parse().ok()),
+    ))
+}
+
+async fn readyz(State(plain): State<Plain>) -> impl IntoResponse {
+    match plain.ready.is_ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+async fn metrics(State(plain): State<Plain>) -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        plain.metrics.render(),
+    )
+}
+
+async fn first_page(State(plain): State<Plain>) -> String {
+    let mut page = format!(
+        "Signalbox {}\n\nServices (gRPC, gRPC-Web, REST):\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for name in &plain.names {
+        page.push_str(&format!("  {name}\n"));
+    }
+    page.push_str("\nREST: /openapi.json   Metrics: /metrics   Probes: /healthz /readyz\n");
+    page
+}
+
+/// The answer to a path that nothing serves.
+pub(super) fn not_found(path: &str) -> Response {
+    let message = format!("nothing is served at {path}; GET /openapi.json lists the paths");
+    let status = Status::from(ApiError::new(Code::NotFound, reason::NOT_FOUND, message));
+    signalbox_transcode::error_response(&status, ErrorShape::GoogleRpc)
+}
