@@ -1,0 +1,131 @@
+//! Precision and recall per type over a labelled file.
+//!
+//! `cargo run --example eval -- FILE [MISSES]`: FILE is a JSON array of `{"full_text",
+//! "spans": [{"entity_type", "start_position", "end_position"}]}` with positions in
+//! characters, as presidio-research writes it. A finding counts when it overlaps a
+//! span of its type; MISSES prints up to that many of each kind of error.
+
+use std::{collections::BTreeMap, error::Error, fs::File, io::BufReader};
+
+use serde::Deserialize;
+use signalbox_guardrails::{Engine, GuardrailsConfig, Selection};
+
+#[derive(Deserialize)]
+struct Row {
+    full_text: String,
+    spans: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    entity_type: String,
+    start_position: usize,
+    end_position: usize,
+}
+
+#[derive(Default)]
+struct Tally {
+    found: usize,
+    missed: Vec<String>,
+    false_alarms: Vec<String>,
+    exact: usize,
+}
+
+/// Our type for a label's.
+fn kind(label: &str) -> Option<&'static str> {
+    Some(match label {
+        "EMAIL_ADDRESS" => "EMAIL",
+        "PHONE_NUMBER" => "PHONE",
+        "US_SSN" => "US_SSN",
+        "CREDIT_CARD" => "CREDIT_CARD",
+        "IP_ADDRESS" => "IP_ADDRESS",
+        _ => return None,
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().ok_or("name the file to evaluate on")?;
+    let shown: usize = arguments.next().map_or(Ok(0), |count| count.parse())?;
+    let rows: Vec<Row> = serde_json::from_reader(BufReader::new(File::open(path)?))?;
+    let engine = Engine::new(&GuardrailsConfig::default())?;
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    for row in &rows {
+        count(&engine, row, &mut tallies)?;
+    }
+    println!("type          found missed false  precision recall  F1     exact spans");
+    for (kind, tally) in &tallies {
+        let (found, missed, wrong) = (tally.found, tally.missed.len(), tally.false_alarms.len());
+        let ratio = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+        let precision = ratio(found, found + wrong);
+        let recall = ratio(found, found + missed);
+        let f1 = ratio(2 * found, 2 * found + missed + wrong);
+        println!(
+            "{kind:<13} {found:>5} {missed:>6} {wrong:>5}  {precision:>9.3} {recall:>6.3}  {f1:.3}  {}",
+            tally.exact
+        );
+        for text in tally.missed.iter().take(shown) {
+            println!("  missed: {text}");
+        }
+        for text in tally.false_alarms.iter().take(shown) {
+            println!("  false:  {text}");
+        }
+    }
+    Ok(())
+}
+
+fn count<'k>(
+    engine: &Engine,
+    row: &Row,
+    tallies: &mut BTreeMap<&'k str, Tally>,
+) -> Result<(), Box<dyn Error>> {
+    let findings = engine
+        .check(&row.full_text, &Selection::default_on())?
+        .findings;
+    let excerpt = |start: usize, end: usize| -> String {
+        let from = start.saturating_sub(30);
+        let chars = row.full_text.chars().skip(from);
+        chars
+            .take(end - from + 15)
+            .collect::<String>()
+            .replace('\n', "/")
+    };
+    let labels: Vec<_> = row
+        .spans
+        .iter()
+        .filter_map(|label| Some((kind(&label.entity_type)?, label)))
+        .collect();
+    for (kind, label) in &labels {
+        let tally = tallies.entry(*kind).or_default();
+        let hit = findings.iter().find(|finding| {
+            finding.kind == *kind
+                && finding.start_char < label.end_position
+                && label.start_position < finding.end_char
+        });
+        match hit {
+            Some(hit) => {
+                tally.found += 1;
+                let exact =
+                    (hit.start_char, hit.end_char) == (label.start_position, label.end_position);
+                tally.exact += usize::from(exact);
+            }
+            None => tally
+                .missed
+                .push(excerpt(label.start_position, label.end_position)),
+        }
+    }
+    for finding in &findings {
+        let labelled = labels.iter().any(|(kind, label)| {
+            *kind == finding.kind
+                && finding.start_char < label.end_position
+                && label.start_position < finding.end_char
+        });
+        if !labelled {
+            let tally = tallies.entry(finding.kind).or_default();
+            tally
+                .false_alarms
+                .push(excerpt(finding.start_char, finding.end_char));
+        }
+    }
+    Ok(())
+}

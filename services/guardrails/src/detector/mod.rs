@@ -1,0 +1,129 @@
+//! What a detector is: patterns that find candidates cheaply, and a function that
+//! judges each one.
+//!
+//! The split is what keeps sixty detectors at the price of one: all patterns live in
+//! a single automaton that reads the text once, and the judges, which know check
+//! digits and context, only see the few spans that the automaton proposes. A new
+//! detector is one file here and one line in [`registry`].
+
+mod boundary;
+mod context;
+mod credit_card;
+mod email;
+mod ip_address;
+mod phone;
+pub mod registry;
+mod us_ssn;
+
+use std::{borrow::Cow, ops::Range};
+
+/// One kind of thing to find.
+#[derive(Debug)]
+pub struct Detector {
+    /// The name that a request uses, such as `email`.
+    pub name: &'static str,
+    /// The type that a finding carries, such as `EMAIL`.
+    pub kind: &'static str,
+    /// What it finds and how it checks it, for `ListDetectors`.
+    pub description: &'static str,
+    /// Whether it runs when neither request nor configuration names detectors.
+    pub default_on: bool,
+    /// What candidates look like.
+    pub(crate) patterns: &'static [Pattern],
+    /// Judges a candidate: `None` when it is not what it looks like.
+    pub(crate) validate: fn(&Candidate<'_>) -> Option<Verdict>,
+}
+
+/// A regular expression over the syntax of `regex-automata` (no look-around but the
+/// ASCII `(?-u:\b)`), and how its matches become candidates.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// Named in the finding's reasons as `pattern:{name}`.
+    pub(crate) name: &'static str,
+    /// The expression; never one that matches the empty string.
+    pub(crate) regex: &'static str,
+    /// Which of the expression's overlapping matches become candidates.
+    pub(crate) reach: Reach,
+}
+
+/// Which of a pattern's overlapping matches the detector wants to judge.
+///
+/// Both keep the work linear in the length of the text, each by its own means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// Every match of at most this many bytes, overlapping ones included: for
+    /// numbers, where the longest reading may fail its check digit and a shorter
+    /// one pass. The bound is what makes it linear.
+    Every(usize),
+    /// Only the longest match of each stretch, however long: for shapes such as
+    /// e-mail addresses, where a shorter reading is only a part. Linear because
+    /// stretches do not overlap.
+    Longest,
+}
+
+/// A span that one of a detector's patterns matched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'t> {
+    /// The whole text.
+    pub(crate) text: &'t str,
+    /// First byte of the span.
+    pub(crate) start: usize,
+    /// One past the last byte.
+    pub(crate) end: usize,
+    /// The name of the pattern that matched.
+    pub(crate) pattern: &'static str,
+}
+
+impl<'t> Candidate<'t> {
+    /// The matched text.
+    pub(crate) fn value(&self) -> &'t str {
+        &self.text[self.start..self.end]
+    }
+
+    /// The ASCII digits of the matched text, as numbers.
+    pub(crate) fn digits(&self) -> Vec<u8> {
+        self.value()
+            .bytes()
+            .filter(u8::is_ascii_digit)
+            .map(|byte| byte - b'0')
+            .collect()
+    }
+
+    /// The span, for [`Verdict::new`].
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Whether one of these lower-case words stands near; see [`context`].
+    pub(crate) fn near(&self, words: &[&str]) -> bool {
+        context::word_near(self.text, self.span(), words)
+    }
+}
+
+/// A judge's yes.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// The bytes to report: the candidate's, or a part of them.
+    pub(crate) span: Range<usize>,
+    /// How sure, 0 to 1.
+    pub(crate) score: f64,
+    /// The checks that passed.
+    pub(crate) reasons: Vec<Cow<'static, str>>,
+}
+
+impl Verdict {
+    /// A yes for these bytes; add reasons with [`Self::because`].
+    pub(crate) fn new(span: Range<usize>, score: f64) -> Self {
+        Self {
+            span,
+            score,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// Adds a reason.
+    pub(crate) fn because(mut self, reason: &'static str) -> Self {
+        self.reasons.push(Cow::Borrowed(reason));
+        self
+    }
+}

@@ -1,0 +1,300 @@
+//! Telephone numbers: E.164 with `+` or `00`, the North American plan as it is
+//! usually written, and, only beside words such as `phone`, national numbers of any
+//! country and bare runs of digits.
+
+use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary};
+
+/// The detector.
+pub(super) static DETECTOR: Detector = Detector {
+    name: "phone",
+    kind: "PHONE",
+    description: "Telephone numbers: international with a known country code (E.164, 8 to 15 \
+                  digits), North American in the usual forms; other national forms and bare \
+                  digits only beside words such as `phone` or `call`.",
+    default_on: true,
+    patterns: &[
+        Pattern {
+            name: "international",
+            regex: concat!(
+                r"\+[0-9](?:[ .\-/()]{0,2}[0-9]){7,15}",
+                r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
+            ),
+            reach: Reach::Every(60),
+        },
+        Pattern {
+            name: "international_00",
+            regex: concat!(
+                r"(?-u:\b)00[ .\-]?[1-9](?:[ .\-/()]{0,2}[0-9]){7,14}",
+                r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
+            ),
+            reach: Reach::Every(60),
+        },
+        Pattern {
+            name: "nanp",
+            regex: concat!(
+                r"(?:1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .\-])",
+                r"[2-9][0-9]{2}[ .\-][0-9]{4}",
+                r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
+            ),
+            reach: Reach::Every(32),
+        },
+        Pattern {
+            name: "national",
+            regex: concat!(
+                r"\(?[0-9]{1,5}\)?(?:[ .\-][0-9]{2,8}){1,5}",
+                r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
+            ),
+            reach: Reach::Every(36),
+        },
+        Pattern {
+            name: "bare",
+            regex: r"(?-u:\b)[0-9]{10,12}(?-u:\b)",
+            reach: Reach::Every(12),
+        },
+    ],
+    validate,
+};
+
+const WORDS: [&str; 34] = [
+    "phone",
+    "phones",
+    "telephone",
+    "tel",
+    "call",
+    "calls",
+    "called",
+    "calling",
+    "mobile",
+    "cell",
+    "cellphone",
+    "fax",
+    "dial",
+    "ring",
+    "sms",
+    "text",
+    "texted",
+    "whatsapp",
+    "hotline",
+    "landline",
+    "telefon",
+    "telefono",
+    "telefone",
+    "handy",
+    "contact",
+    "number",
+    "numbers",
+    "reach",
+    "phoned",
+    "voicemail",
+    "movil",
+    "celular",
+    "answering",
+    "office",
+];
+/// The words that are about little else than telephones: what a bare run needs.
+const STRONG_WORDS: usize = 25;
+
+/// Country codes of ITU-T E.164 in use, as the numbers of one, two and three digits
+/// (<https://www.itu.int/pub/T-SP-E.164D>); ranges are inclusive.
+const COUNTRY_CODES: [(u32, u32); 47] = [
+    (1, 1),
+    (7, 7),
+    (20, 20),
+    (27, 27),
+    (30, 34),
+    (36, 36),
+    (39, 41),
+    (43, 49),
+    (51, 58),
+    (60, 66),
+    (81, 82),
+    (84, 84),
+    (86, 86),
+    (90, 95),
+    (98, 98),
+    (211, 213),
+    (216, 216),
+    (218, 218),
+    (220, 258),
+    (260, 269),
+    (290, 291),
+    (297, 299),
+    (350, 359),
+    (370, 383),
+    (385, 387),
+    (389, 389),
+    (420, 421),
+    (423, 423),
+    (500, 509),
+    (590, 599),
+    (670, 670),
+    (672, 683),
+    (685, 692),
+    (800, 800),
+    (808, 808),
+    (850, 850),
+    (852, 853),
+    (855, 856),
+    (870, 870),
+    (878, 878),
+    (880, 883),
+    (886, 886),
+    (888, 888),
+    (960, 968),
+    (970, 977),
+    (992, 996),
+    (998, 998),
+];
+
+fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let dialled = dialled_part(candidate.value());
+    if !brackets_match(dialled) || is_piece(candidate) {
+        return None;
+    }
+    let digits: Vec<u8> = dialled
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .map(|byte| byte - b'0')
+        .collect();
+    let span = candidate.span();
+    match candidate.pattern {
+        "international" => international(&without_trunk_zero(dialled, digits))
+            .then(|| Verdict::new(span, 0.9).because("e164")),
+        "international_00" => {
+            let separated = dialled.bytes().any(|byte| !byte.is_ascii_digit());
+            let known = international(&digits[2..]);
+            match (known && separated, known || separated) {
+                (true, _) => Some(Verdict::new(span, 0.75).because("e164")),
+                (false, true) => with_context(candidate, &WORDS, 0.55),
+                _ => None,
+            }
+        }
+        "nanp" => nanp(&digits)
+            .then(|| nanp_score(dialled))
+            .flatten()
+            .map(|score| Verdict::new(span, score).because("nanp")),
+        "national" => {
+            let plausible = (7..=12).contains(&digits.len()) && !is_date_or_amount(candidate);
+            plausible
+                .then(|| with_context(candidate, &WORDS, 0.5))
+                .flatten()
+        }
+        _ => with_context(candidate, &WORDS[..STRONG_WORDS], 0.6),
+    }
+}
+
+fn with_context(candidate: &Candidate<'_>, words: &[&str], score: f64) -> Option<Verdict> {
+    let near = candidate.near(words);
+    near.then(|| Verdict::new(candidate.span(), score).because("context:phone"))
+}
+
+/// The number without its extension.
+fn dialled_part(value: &str) -> &str {
+    let end = value.find(|c: char| c.is_ascii_alphabetic());
+    value[..end.unwrap_or(value.len())].trim_end()
+}
+
+fn brackets_match(dialled: &str) -> bool {
+    let mut open = false;
+    for byte in dialled.bytes() {
+        match (byte, open) {
+            (b'(', false) => open = true,
+            (b')', true) => open = false,
+            (b'(' | b')', _) => return false,
+            _ => {}
+        }
+    }
+    !open
+}
+
+/// Whether the candidate continues beyond its span. A leading `+` or `(` hides the
+/// digit from [`boundary::is_piece_of_longer`], not the joint.
+fn is_piece(candidate: &Candidate<'_>) -> bool {
+    let [near, far] = boundary::before(candidate);
+    boundary::is_piece_of_longer(candidate)
+        || near == Some('+')
+        || matches!(near, Some('/' | '(' | ':')) && far.is_some_and(|c| c.is_ascii_digit())
+}
+
+/// `+44 (0)20 ...`: the bracketed zero is dialled inside the country only.
+fn without_trunk_zero(dialled: &str, mut digits: Vec<u8>) -> Vec<u8> {
+    if let Some(at) = dialled.find("(0)") {
+        let before = dialled[..at].bytes().filter(u8::is_ascii_digit).count();
+        digits.remove(before);
+    }
+    digits
+}
+
+/// Eight to fifteen digits with a known country code; in the North American and
+/// Russian plans the length is fixed at eleven.
+fn international(digits: &[u8]) -> bool {
+    if !(8..=15).contains(&digits.len()) {
+        return false;
+    }
+    match digits[0] {
+        1 => nanp(digits),
+        7 => digits.len() == 11,
+        _ => (1..=3).any(|length| {
+            let head = digits[..length].iter();
+            let code = head.fold(0, |number, digit| number * 10 + u32::from(*digit));
+            let of_length = |code: u32| code.to_string().len() == length;
+            COUNTRY_CODES
+                .iter()
+                .any(|(from, to)| (*from..=*to).contains(&code) && of_length(code))
+        }),
+    }
+}
+
+/// Ten digits, or eleven after the country code 1: area code and exchange begin with
+/// 2 to 9 and neither is a service code such as 911 (<https://www.nanpa.com/numbering>).
+fn nanp(digits: &[u8]) -> bool {
+    let national = match digits {
+        [1, rest @ ..] => rest,
+        all => all,
+    };
+    let starts_group = |group: &[u8]| (2..=9).contains(&group[0]);
+    let service = |group: &[u8]| group[1] == 1 && group[2] == 1;
+    national.len() == 10
+        && starts_group(&national[..3])
+        && starts_group(&national[3..6])
+        && !service(&national[..3])
+        && !service(&national[3..6])
+}
+
+/// How sure the form makes it; `None` for a mix of separators.
+fn nanp_score(dialled: &str) -> Option<f64> {
+    if dialled.contains('(') {
+        return Some(0.85);
+    }
+    let mut tail = dialled.bytes().rev().filter(|byte| !byte.is_ascii_digit());
+    match (tail.next(), tail.next()) {
+        (Some(a), Some(b)) if a != b => None,
+        (Some(b' '), _) => Some(0.65),
+        _ => Some(0.8),
+    }
+}
+
+/// `2024-01-15`, `15.01.2024`, `$1 200 000`.
+fn is_date_or_amount(candidate: &Candidate<'_>) -> bool {
+    let [near, _] = boundary::before(candidate);
+    let [next, beyond] = boundary::after(candidate);
+    if matches!(near, Some('$' | '€' | '£' | '#'))
+        || matches!(next.zip(beyond), Some(('%', _) | (' ', '€' | '$' | '%')))
+    {
+        return true;
+    }
+    let groups: Vec<&str> = candidate.value().split(['-', '.', ' ']).collect();
+    let in_range = |text: &str, low: u32, high: u32| {
+        text.parse()
+            .is_ok_and(|number: u32| (low..=high).contains(&number))
+    };
+    let (year, rest) = match groups.as_slice() {
+        [year, a, b, ..] if year.len() == 4 => (*year, [*a, *b]),
+        [a, b, year, ..] if year.len() == 4 => (*year, [*a, *b]),
+        _ => return false,
+    };
+    in_range(year, 1900, 2100)
+        && rest
+            .iter()
+            .all(|part| part.len() <= 2 && in_range(part, 1, 31))
+}

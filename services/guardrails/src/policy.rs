@@ -1,0 +1,47 @@
+//! What to do about findings. One profile exists so far; a profile is a name and a
+//! decision, so more of them are more values here.
+
+use crate::finding::Finding;
+
+/// What to do with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing was found that the policy minds.
+    Allow,
+    /// Let through with the findings replaced.
+    Redact,
+}
+
+/// A policy profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Personal data is redacted, everything else let through.
+    Default,
+}
+
+/// No policy has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("policy `{0}` does not exist")]
+pub struct UnknownPolicy(pub String);
+
+impl Policy {
+    /// The policy with this name; the empty name is the default one's.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownPolicy`] when there is none.
+    pub fn named(name: &str) -> Result<Self, UnknownPolicy> {
+        match name {
+            "" | "default" => Ok(Self::Default),
+            unknown => Err(UnknownPolicy(unknown.to_owned())),
+        }
+    }
+
+    /// What to do with a text that holds these findings.
+    pub fn decide(self, findings: &[Finding]) -> Action {
+        match self {
+            Self::Default if findings.is_empty() => Action::Allow,
+            Self::Default => Action::Redact,
+        }
+    }
+}
