@@ -42,24 +42,29 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Layer>, ConfigError> {
             tree,
         });
     }
+    // The keys of one source belong together: half of a provider would be refused.
+    let mut environment = Value::Null;
     for (name, value) in &sources.env {
         if let Some(key) = name.strip_prefix(ENV_PREFIX) {
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-            layers.push(Layer {
-                name: format!("the environment ({name})"),
-                tree: nest(&path, scalar(value)),
-            });
+            lay_over(&mut environment, nest(&path, scalar(value)));
         }
     }
+    let mut flags = Value::Null;
     for flag in &sources.flags {
         let (key, value) = flag
             .split_once('=')
             .ok_or_else(|| ConfigError::NotAPair { flag: flag.clone() })?;
         let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
-        layers.push(Layer {
-            name: "the flags".to_owned(),
-            tree: nest(&path, scalar(value)),
-        });
+        lay_over(&mut flags, nest(&path, scalar(value)));
+    }
+    for (name, tree) in [("the environment", environment), ("the flags", flags)] {
+        if !tree.is_null() {
+            layers.push(Layer {
+                name: name.to_owned(),
+                tree,
+            });
+        }
     }
     Ok(layers)
 }

@@ -96,8 +96,7 @@ fn an_unknown_key_is_named_with_its_layer_and_the_nearest_key() {
         ..Sources::default()
     };
     let message = load::<Demo>(&sources).unwrap_err().to_string();
-    let expected =
-        "unknown key `srver` in the environment (SIGNALBOX__SRVER__LISTEN); did you mean `server`?";
+    let expected = "unknown key `srver` in the environment; did you mean `server`?";
     assert_eq!(message, expected);
 }
 
@@ -143,6 +142,22 @@ fn a_missing_file_is_named() {
     assert!(
         message.starts_with("cannot read /nowhere/signalbox.yaml: "),
         "{message}"
+    );
+}
+
+#[test]
+fn flags_that_belong_together_are_checked_together() {
+    let flags = vec![
+        "shapes.new.kind=square".to_owned(),
+        "shapes.new.side=3".to_owned(),
+    ];
+    let sources = Sources {
+        flags,
+        ..Sources::default()
+    };
+    assert_eq!(
+        load::<Demo>(&sources).unwrap().shapes["new"],
+        Shape::Square { side: 3 }
     );
 }
 

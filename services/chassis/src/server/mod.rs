@@ -15,6 +15,7 @@ mod observe;
 mod plain;
 mod rate;
 pub mod signals;
+mod undecodable;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -193,6 +194,7 @@ impl Server {
                 let limit = self.config.limits.max_request_bytes;
                 move |inner| message_limit::MessageLimit::new(inner, limit)
             })
+            .layer_fn(undecodable::Undecodable::new)
             .service(routes);
         Ok(Stack {
             service: tower::util::BoxCloneSyncService::new(service),
