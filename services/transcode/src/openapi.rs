@@ -1,0 +1,3 @@
+//! OpenAPI (stub).
+/// Info.
+pub struct Info;

@@ -1,0 +1,457 @@
+//! A JSON scanner that hands out slices of the text and builds nothing.
+//!
+//! Strict RFC 8259: no comments, no trailing commas, no lone surrogates. Depth
+//! is bounded, so that no input overflows the stack.
+
+use crate::fault::{Fault, Read};
+
+/// Arrays and objects within each other, known or unknown, at most.
+pub(crate) const MAX_DEPTH: u32 = 64;
+
+/// A string as it stands between its quotes.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub(crate) raw: &'a str,
+    escaped: bool,
+    at: usize,
+}
+
+impl<'a> Text<'a> {
+    /// The text when it has no escapes.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// Appends the text with its escapes resolved.
+    #[inline]
+    pub(crate) fn append(&self, out: &mut Vec<u8>) -> Read<()> {
+        if self.escaped {
+            return unescape(self.raw, self.at, out);
+        }
+        out.extend_from_slice(self.raw.as_bytes());
+        Ok(())
+    }
+
+    /// The text, owned only when it has escapes.
+    pub(crate) fn to_text(self) -> Read<std::borrow::Cow<'a, str>> {
+        if !self.escaped {
+            return Ok(self.raw.into());
+        }
+        let mut out = Vec::with_capacity(self.raw.len());
+        self.append(&mut out)?;
+        match String::from_utf8(out) {
+            Ok(text) => Ok(text.into()),
+            Err(_) => Err(Fault::syntax(self.at, "a string is not UTF-8")),
+        }
+    }
+}
+
+/// A cursor over JSON text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    pub(crate) pos: usize,
+    depth: u32,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, pos: 0, depth: 0 }
+    }
+
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.pos).copied()
+    }
+
+    /// The first byte of the next token, which stays unread.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> Read<u8> {
+        while let Some(byte) = self.byte() {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Ok(byte);
+            }
+            self.pos += 1;
+        }
+        Err(Fault::syntax(self.pos, "the JSON ends too early"))
+    }
+
+    /// Whether nothing but white space is left.
+    pub(crate) fn at_end(&mut self) -> bool {
+        self.peek().is_err()
+    }
+
+    /// # Errors
+    /// Names what stands after the value.
+    pub(crate) fn end(&mut self) -> Read<()> {
+        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of the JSON")) }
+    }
+
+    fn unexpected(&self, expected: &str) -> Fault {
+        let found = self.text.get(self.pos..).and_then(|rest| rest.chars().next());
+        match found {
+            Some(found) => Fault::syntax(self.pos, format!("expected {expected}, found {found:?}")),
+            None => Fault::syntax(self.pos, format!("expected {expected}, found the end")),
+        }
+    }
+
+    /// Opens an array or object whose bracket is next.
+    #[inline]
+    fn open(&mut self) -> Read<()> {
+        if self.depth == MAX_DEPTH {
+            let message = format!("the JSON is nested deeper than {MAX_DEPTH} levels");
+            return Err(Fault::syntax(self.pos, message));
+        }
+        self.depth += 1;
+        self.pos += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.pos += 1;
+    }
+
+    /// Enters the object that is next; true when it has a member, which
+    /// [`Self::key`] reads.
+    #[inline]
+    pub(crate) fn open_object(&mut self) -> Read<bool> {
+        self.open()?;
+        if self.peek()? == b'}' {
+            self.close();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// A member's key and its colon.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Read<Text<'a>> {
+        if self.peek()? != b'"' {
+            return Err(self.unexpected("a key in double quotes"));
+        }
+        let key = self.string()?;
+        if self.peek()? != b':' {
+            return Err(self.unexpected("`:` after a key"));
+        }
+        self.pos += 1;
+        Ok(key)
+    }
+
+    /// After a member: whether another one follows.
+    #[inline]
+    pub(crate) fn next_member(&mut self) -> Read<bool> {
+        match self.peek()? {
+            b',' => {
+                self.pos += 1;
+                Ok(true)
+            }
+            b'}' => {
+                self.close();
+                Ok(false)
+            }
+            _ => Err(self.unexpected("`,` or `}`")),
+        }
+    }
+
+    /// Enters the array that is next; true when it has an element.
+    #[inline]
+    pub(crate) fn open_array(&mut self) -> Read<bool> {
+        self.open()?;
+        if self.peek()? == b']' {
+            self.close();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// After an element: whether another one follows.
+    #[inline]
+    pub(crate) fn next_element(&mut self) -> Read<bool> {
+        match self.peek()? {
+            b',' => {
+                self.pos += 1;
+                Ok(true)
+            }
+            b']' => {
+                self.close();
+                Ok(false)
+            }
+            _ => Err(self.unexpected("`,` or `]`")),
+        }
+    }
+
+    /// The string whose opening quote is next. Escapes are checked when they
+    /// are resolved.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Read<Text<'a>> {
+        let start = self.pos + 1;
+        let bytes = self.text.as_bytes();
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at = next_special(bytes, at);
+            match bytes.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    at += 2;
+                }
+                Some(_) => {
+                    let message = "a control character stands in a string; escape it";
+                    return Err(Fault::syntax(at, message));
+                }
+                None => return Err(Fault::syntax(bytes.len(), "a string has no closing quote")),
+            }
+        }
+        self.pos = at + 1;
+        Ok(Text { raw: &self.text[start..at], escaped, at: start })
+    }
+
+    /// The number that is next, as written.
+    pub(crate) fn number(&mut self) -> Read<&'a str> {
+        let start = self.pos;
+        if self.byte() == Some(b'-') {
+            self.pos += 1;
+        }
+        match self.byte() {
+            Some(b'0') => {
+                self.pos += 1;
+                if self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+                    return Err(Fault::syntax(start, "a number starts with a needless 0"));
+                }
+            }
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.unexpected("a value")),
+        }
+        if self.byte() == Some(b'.') {
+            self.pos += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.pos += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.pos += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(&self.text[start..self.pos])
+    }
+
+    #[inline]
+    fn digits(&mut self) {
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.pos += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Read<()> {
+        if !self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            return Err(self.unexpected("a digit"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    /// Steps over `true`, `false` or `null`.
+    pub(crate) fn word(&mut self, word: &'static str) -> Read<()> {
+        let rest = self.text.as_bytes().get(self.pos..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(self.unexpected("a value"));
+        }
+        self.pos += word.len();
+        Ok(())
+    }
+
+    /// Steps over any value, checking that it is one.
+    pub(crate) fn skip(&mut self) -> Read<()> {
+        match self.peek()? {
+            b'"' => {
+                let text = self.string()?;
+                if text.escaped { text.append(&mut Vec::new()) } else { Ok(()) }
+            }
+            b'{' => {
+                let mut more = self.open_object()?;
+                while more {
+                    self.key()?;
+                    self.skip()?;
+                    more = self.next_member()?;
+                }
+                Ok(())
+            }
+            b'[' => {
+                let mut more = self.open_array()?;
+                while more {
+                    self.skip()?;
+                    more = self.next_element()?;
+                }
+                Ok(())
+            }
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// The next value in the words of an error; it stays unread. Strings are
+    /// not repeated: they may hold what no log should.
+    pub(crate) fn describe(&mut self) -> String {
+        let before = self.pos;
+        let found = match self.peek() {
+            Ok(b'"') => "a string".to_owned(),
+            Ok(b'{') => "an object".to_owned(),
+            Ok(b'[') => "an array".to_owned(),
+            Ok(b't') => "true".to_owned(),
+            Ok(b'f') => "false".to_owned(),
+            Ok(b'n') => "null".to_owned(),
+            Ok(_) => match self.number() {
+                Ok(number) => format!("the number {}", crate::fault::shorten(number)),
+                Err(_) => "no value".to_owned(),
+            },
+            Err(_) => "nothing".to_owned(),
+        };
+        self.pos = before;
+        found
+    }
+
+    /// The position and depth to come back to.
+    pub(crate) fn mark(&self) -> (usize, u32) {
+        (self.pos, self.depth)
+    }
+
+    pub(crate) fn reset(&mut self, mark: (usize, u32)) {
+        (self.pos, self.depth) = mark;
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Where the next quote, backslash or control character stands, or the length.
+/// Eight bytes at a time: `x - 1 & !x & 0x80` marks the zero bytes of `x`, and
+/// the lowest mark is exact.
+#[inline]
+pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * 0x22);
+        let slash = word ^ (ONES * 0x5c);
+        let marks = (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let marks = marks & HIGHS;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
+        if byte < 0x20 || byte == b'"' || byte == b'\\' {
+            return at;
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+/// Resolves the escapes of `raw`, which starts at byte `at` of the text.
+fn unescape(raw: &str, at: usize, out: &mut Vec<u8>) -> Read<()> {
+    let bytes = raw.as_bytes();
+    let mut pos = 0;
+    while pos < bytes.len() {
+        let next = next_special(bytes, pos);
+        out.extend_from_slice(&bytes[pos..next]);
+        if next == bytes.len() {
+            break;
+        }
+        // What stands at `next` is a backslash: the scanner refused all else.
+        let plain = match bytes.get(next + 1) {
+            Some(b'"') => b'"',
+            Some(b'\\') => b'\\',
+            Some(b'/') => b'/',
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(b'u') => {
+                let (found, size) = unicode(bytes, next)
+                    .map_err(|message| Fault::syntax(at + next, message))?;
+                out.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
+                pos = next + size;
+                continue;
+            }
+            _ => return Err(Fault::syntax(at + next, "a string has an unknown escape")),
+        };
+        out.push(plain);
+        pos = next + 2;
+    }
+    Ok(())
+}
+
+/// The character of the `\uXXXX` (or pair of them) at `at`, and its size.
+fn unicode(bytes: &[u8], at: usize) -> Result<(char, usize), &'static str> {
+    const HEX: &str = "`\\u` needs four hexadecimal digits";
+    const LONE: &str = "half of a surrogate pair stands alone";
+    let high = hex4(bytes.get(at + 2..at + 6)).ok_or(HEX)?;
+    if !(0xd800..0xe000).contains(&high) {
+        return char::from_u32(high).map(|found| (found, 6)).ok_or(LONE);
+    }
+    if high >= 0xdc00 || bytes.get(at + 6..at + 8) != Some(b"\\u") {
+        return Err(LONE);
+    }
+    let low = hex4(bytes.get(at + 8..at + 12)).ok_or(HEX)?;
+    if !(0xdc00..0xe000).contains(&low) {
+        return Err(LONE);
+    }
+    let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    char::from_u32(code).map(|found| (found, 12)).ok_or(LONE)
+}
+
+fn hex4(digits: Option<&[u8]>) -> Option<u32> {
+    digits?.iter().try_fold(0, |code, &digit| Some(code << 4 | char::from(digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn skips_exactly_what_serde_json_accepts() {
+        let cases = [
+            "null", "true", "false", "0", "-0", "-1.5e+3", "1E9", r#""a\u00e9\ud83d\ude00""#, "[]", "{}",
+            r#"{"a":[1,{"b":null}],"c":"d"}"#, " [ 1 , 2 ] ", "[1,]", "{,}", "01", "1.", ".5", "+1",
+            "1e", "nul", "tru", "\"", "\"\\", r#""\x""#, r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#,
+            "\"\n\"", "[", "{\"a\"", "{\"a\":", "{\"a\":1", "{1:2}", "", "1 2", "\u{e9}", "NaN", r#""\u12""#,
+        ];
+        for case in cases {
+            let mut scanner = Scanner::new(case);
+            let ours = scanner.skip().and_then(|()| scanner.end()).is_ok();
+            let theirs = serde_json::from_str::<serde_json::Value>(case).is_ok();
+            assert_eq!(ours, theirs, "{case}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_and_not_by_the_stack() {
+        let deep = "[".repeat(1_000_000);
+        assert!(Scanner::new(&deep).skip().is_err());
+        let fits = format!("{}{}", "[".repeat(64), "]".repeat(64));
+        assert!(Scanner::new(&fits).skip().is_ok());
+    }
+
+    #[test]
+    fn specials_are_found_at_every_offset() {
+        for special in [b'"', b'\\', 0, 0x1f] {
+            for at in 0..40 {
+                let mut bytes = vec![0xe9u8; 40];
+                bytes[at] = special;
+                assert_eq!(next_special(&bytes, 0), at);
+            }
+        }
+        assert_eq!(next_special(&[0x20; 33], 0), 33);
+    }
+}
