@@ -3,4 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod chat;
+mod ewma;
+pub mod ledger;
+pub mod money;
 pub mod provider;
+mod tokens;
