@@ -6,17 +6,17 @@ use crate::{money::Price, names, strategy::Strategy};
 
 /// A model that can answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Model {
+pub(crate) struct Model {
     /// The name that requests, usage and prices go by.
-    pub name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// The provider's name.
-    pub provider: Arc<str>,
+    pub(crate) provider: Arc<str>,
     /// The provider's own name of the model.
-    pub upstream_name: Arc<str>,
+    pub(crate) upstream_name: Arc<str>,
     /// What its tokens cost.
-    pub price: Price,
+    pub(crate) price: Price,
     /// Longest prompt and answer together, in tokens; `None` when unknown.
-    pub context_window: Option<u32>,
+    pub(crate) context_window: Option<u32>,
 }
 
 /// A choice of models under one name.
@@ -38,11 +38,11 @@ pub(crate) enum Target<'a> {
 /// A name that is neither a model nor a route.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("model `{name}` does not exist; {hint}")]
-pub struct UnknownModel {
+pub(crate) struct UnknownModel {
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// What does exist, the nearest first.
-    pub hint: String,
+    pub(crate) hint: String,
 }
 
 /// All models and routes, checked against each other.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{money::TokenPrice, strategy::StrategyKind};
 
 pub use load::ConfigError;
-pub(crate) use load::{GuardPolicy, Limits, Loaded};
+pub(crate) use load::{GuardPolicy, Limits};
 pub use stub::ProviderConfig;
 
 /// The Router's configuration.

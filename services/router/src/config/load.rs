@@ -1,7 +1,7 @@
 //! From what a user wrote to what a running Router holds: every name is resolved and
 //! every limit checked here, once, so that no other module has to.
 
-use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{GuardMode, GuardrailsConfig, ModelConfig, OnFailure, RouteConfig, RouterConfig};
 use crate::{
@@ -45,7 +45,6 @@ pub(crate) struct Loaded {
     pub(crate) catalog: Catalog,
     pub(crate) guard: GuardPolicy,
     pub(crate) limits: Limits,
-    pub(crate) max_ledger_rows: NonZeroU64,
 }
 
 /// What is checked, and what happens where it cannot be.
@@ -76,6 +75,9 @@ impl RouterConfig {
     }
 
     pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
+        if self.ledger.max_rows == 0 {
+            return Err(ConfigError::new("ledger.max_rows", "must be at least 1"));
+        }
         let models = self.load_models()?;
         let routes = self.load_routes(&models)?;
         Ok(Loaded {
@@ -93,8 +95,6 @@ impl RouterConfig {
                     MOST_PROMPT_BYTES,
                 )?,
             },
-            max_ledger_rows: NonZeroU64::new(self.ledger.max_rows)
-                .ok_or_else(|| ConfigError::new("ledger.max_rows", "must be at least 1"))?,
         })
     }
 
