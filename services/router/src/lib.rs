@@ -2,5 +2,22 @@
 
 #![forbid(unsafe_code)]
 
+mod catalog;
 pub mod chat;
+pub mod config;
+mod ewma;
+pub mod guard;
+mod handler;
+pub mod ledger;
+pub mod money;
+mod names;
+mod pipeline;
 pub mod provider;
+mod router;
+mod stats;
+mod strategy;
+pub mod telemetry;
+mod tokens;
+
+pub use handler::{Handler, service};
+pub use router::{Backends, BuildError, Router};

@@ -1,5 +1,8 @@
 //! Who answers: one trait, one file for each kind of provider.
 
+pub mod local;
+mod telemetry;
+
 use std::{future::Future, pin::Pin, time::Duration};
 
 use futures_util::stream::BoxStream;
