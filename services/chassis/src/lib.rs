@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod run;
 pub mod server;
 pub mod telemetry;
 pub mod tls;

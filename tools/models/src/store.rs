@@ -113,6 +113,11 @@ impl Store {
         Ok(Self::open(cache.join("signalbox").join("models")))
     }
 
+    /// The folder that holds one folder for each model.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The model's folder, whether it is there or not.
     pub fn folder(&self, model: &Model) -> PathBuf {
         self.root.join(&model.name)

@@ -19,7 +19,7 @@ mod undecodable;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use signalbox_transcode::{TranscodeLayer, Transcoder, openai::openai_quirks};
+use signalbox_transcode::{TranscodeLayer, Transcoder, openai_quirks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
@@ -185,7 +185,7 @@ impl Server {
         let upkeep = Arc::clone(&admission);
         let max_timeout = Duration::from_millis(self.config.limits.max_timeout_ms);
         let service = ServiceBuilder::new()
-            .layer(TranscodeLayer::new(transcoder.clone()))
+            .layer(TranscodeLayer(transcoder.clone()))
             .layer(GrpcWebLayer::new())
             .layer_fn(move |inner| observe::Observe::new(inner, Arc::clone(&methods)))
             .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))

@@ -1,0 +1,58 @@
+# Signalbox's commands. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signalbox
+export SIGNALBOX_TOOLS_DIR ?= $(CACHE)/tools
+# CI clones anew each time: its target folder lives in the cache, so that a second
+# run is incremental.
+ifdef CI
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+endif
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: run
+run: build models ## Build, pull the models, serve; prints one answer, one embedding, one redaction
+	@tools/run.sh $(TARGET)/release/signalbox
+
+.PHONY: demo
+demo: build models ## The same, then exit
+	@tools/run.sh $(TARGET)/release/signalbox --exit
+
+.PHONY: test
+test: ## Everything that CI runs
+	@tools/test.sh
+
+.PHONY: setup
+setup: ## Install the tools that the tests use
+	@tools/setup/all.sh
+
+.PHONY: base
+base:
+	@tools/setup/base.sh
+
+.PHONY: build
+build: base ## Build the release binaries
+	cargo build --release --locked --bins
+
+.PHONY: models
+models: build ## Pull the models that are missing
+	@$(TARGET)/release/signalbox models pull
+
+.PHONY: fmt
+fmt: ## Format everything
+	cargo fmt --all
+
+.PHONY: bench-startup
+bench-startup: build models ## Time to ready, and memory of the three services
+	@python3 tools/bench/startup.py $(TARGET)/release/signalbox --json $(TARGET)/bench/startup.json
+
+.PHONY: bench-transcode
+bench-transcode: ## JSON to protobuf and back, beside two peers
+	cargo run --release --locked -p signalbox-bench-transcode

@@ -1,0 +1,38 @@
+//! All three services in one process.
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use signalbox_chassis::server::Server;
+use signalbox_router::Router;
+
+use crate::{guard::LocalGuard, settings::Settings};
+
+/// The three services, built and not served yet.
+pub(crate) struct Services {
+    router: Arc<Router>,
+    embeddings: Arc<signalbox_embeddings::Engine>,
+    guardrails: Arc<signalbox_guardrails::Engine>,
+}
+
+impl Services {
+    pub(crate) async fn build(settings: &Settings, models_dir: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let guardrails = Arc::new(signalbox_guardrails::Engine::new(&settings.guardrails)?);
+        let guard = Arc::new(LocalGuard::new(Arc::clone(&guardrails)));
+        let router = signalbox_router::build(&settings.router, models_dir, guard)?;
+        let embeddings = signalbox_embeddings::load(&settings.embeddings, models_dir).await?;
+        Ok(Self { router, embeddings, guardrails })
+    }
+
+    /// The Router, which has to be closed in the end.
+    pub(crate) fn router(&self) -> Arc<Router> {
+        Arc::clone(&self.router)
+    }
+
+    /// Adds all three to a server; none takes a message over `limit` bytes.
+    pub(crate) fn add_to(self, server: Server, limit: usize) -> Server {
+        server
+            .service(signalbox_router::service(self.router).max_decoding_message_size(limit))
+            .service(signalbox_embeddings::service(self.embeddings).max_decoding_message_size(limit))
+            .service(signalbox_guardrails::service(self.guardrails).max_decoding_message_size(limit))
+    }
+}

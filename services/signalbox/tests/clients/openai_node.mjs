@@ -1,0 +1,46 @@
+// The official OpenAI Node SDK against a running Signalbox; only baseURL is changed.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const [, , base, tools] = process.argv;
+const require = createRequire(pathToFileURL(`${tools}/`));
+const { default: OpenAI } = await import(pathToFileURL(require.resolve("openai")).href);
+
+const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: "none", maxRetries: 0 });
+const messages = [{ role: "user", content: "What is the capital of France?" }];
+
+const answer = await client.chat.completions.create({ model: "auto", messages, temperature: 0, max_tokens: 24 });
+assert.match(answer.choices[0].message.content, /Paris/);
+assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+
+let text = "";
+let chunks = 0;
+let finish = null;
+const stream = await client.chat.completions.create({ model: "auto", messages, temperature: 0, max_tokens: 24, stream: true });
+for await (const chunk of stream) {
+  chunks += 1;
+  for (const choice of chunk.choices) {
+    text += choice.delta.content ?? "";
+    // Node users compare with null: undefined would end their loops too early.
+    if (choice.finish_reason !== null) finish = choice.finish_reason;
+    else assert.equal(finish, null, "a piece after the end");
+  }
+}
+assert.equal(text, answer.choices[0].message.content);
+assert.equal(finish, answer.choices[0].finish_reason);
+assert.ok(chunks > 3);
+
+const { data } = await client.embeddings.create({ model: "all-MiniLM-L6-v2", input: ["a red bicycle", "a blue car"] });
+assert.deepEqual(data.map((item) => item.index), [0, 1]);
+assert.ok(data.every((item) => item.embedding.length === 384));
+
+const models = [];
+for await (const model of client.models.list()) models.push(model.id);
+assert.ok(models.includes("auto"));
+
+await assert.rejects(client.chat.completions.create({ model: "gpt-nonesuch", messages }), OpenAI.NotFoundError);
+await assert.rejects(client.embeddings.create({ model: "all-MiniLM-L6-v2", input: "" }), OpenAI.BadRequestError);
+
+console.log(`openai-node: ${JSON.stringify(text)}, ${chunks} chunks`);

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Everything that CI runs, each step named and timed. Stops at the first failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+begun=$SECONDS
+step() {
+  local name=$1
+  shift
+  printf '\n== %s\n' "$name"
+  local start=$SECONDS
+  "$@" || { printf '== FAILED: %s (%d s)\n' "$name" $((SECONDS - start)); exit 1; }
+  printf '== ok: %s (%d s)\n' "$name" $((SECONDS - start))
+}
+
+tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+export SIGNALBOX_TOOLS_DIR=$tools
+target=${CARGO_TARGET_DIR:-target}
+
+googleapis() {
+  cargo run -q --locked -p signalbox-proto --example descriptor_set > "$target/signalbox.binpb"
+  "$tools/python/bin/python" proto/tests/googleapis_wire.py "$target/signalbox.binpb"
+}
+
+# The advisory database is fetched from the open internet: where that cannot be
+# reached, everything else is still checked.
+deny() {
+  "$tools/bin/cargo-deny" --offline --all-features check bans licenses sources
+  if "$tools/bin/cargo-deny" fetch db > "$target/advisories.log" 2>&1; then
+    "$tools/bin/cargo-deny" check advisories
+  else
+    echo "advisories not checked: the advisory database cannot be reached from here"
+  fi
+}
+
+step "tools" tools/setup/all.sh
+step "format" cargo fmt --all --check
+step "tree" tools/check-tree.sh
+step "contract lint" "$tools/node/node_modules/.bin/buf" lint proto
+step "contract format" "$tools/node/node_modules/.bin/buf" format --diff --exit-code proto
+step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "google.api equals googleapis" googleapis
+step "dependencies" deny
+step "build" cargo build --workspace --bins --locked
+step "models" "$target/debug/signalbox" models pull
+step "tests" cargo test --workspace --locked --no-fail-fast
+printf '\nall steps passed in %d s\n' $((SECONDS - begun))
