@@ -146,7 +146,11 @@ impl Manifest {
         found.ok_or_else(|| {
             let mut known: Vec<_> = self.models.iter().map(|m| m.name.clone()).collect();
             let wanted = name.to_lowercase();
-            known.sort_by_key(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &wanted));
+            // A measure that favours a shared beginning: names are cut short more often
+            // than they are misspelt.
+            let distance =
+                |name: &String| 1.0 - strsim::jaro_winkler(&name.to_lowercase(), &wanted);
+            known.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
             ModelsError::UnknownModel {
                 name: name.to_owned(),
                 known,
@@ -217,13 +221,15 @@ mod tests {
 
     #[test]
     fn an_unknown_model_is_told_what_exists_the_nearest_first() {
-        let error = Manifest::builtin().get("smollm2-135m").unwrap_err();
-        let message = error.to_string();
-        let nearest = message.find("SmolLM2-135M-Instruct").unwrap();
-        assert!(
-            nearest < message.find("all-MiniLM-L6-v2").unwrap(),
-            "{message}"
-        );
+        for (wanted, nearest) in [
+            ("smollm", "SmolLM2-135M-Instruct"),
+            ("SmolLM2-135M-instruct", "SmolLM2-135M-Instruct"),
+            ("all-minilm", "all-MiniLM-L6-v2"),
+        ] {
+            let message = Manifest::builtin().get(wanted).unwrap_err().to_string();
+            let first = format!("there are: {nearest}, ");
+            assert!(message.contains(&first), "{message}");
+        }
     }
 
     #[test]
