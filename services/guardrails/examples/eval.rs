@@ -74,10 +74,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn count<'k>(
+fn count(
     engine: &Engine,
     row: &Row,
-    tallies: &mut BTreeMap<&'k str, Tally>,
+    tallies: &mut BTreeMap<&str, Tally>,
 ) -> Result<(), Box<dyn Error>> {
     let findings = engine
         .check(&row.full_text, &Selection::default_on())?

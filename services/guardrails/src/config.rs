@@ -26,3 +26,30 @@ impl Default for GuardrailsConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_has_its_default_and_what_is_unknown_is_refused_by_name() {
+        let config: GuardrailsConfig = serde_json::from_str(r#"{"max_text_bytes": 7}"#).unwrap();
+        assert_eq!(config.max_text_bytes, 7);
+        assert_eq!(config.max_batch_bytes, 16 << 20);
+        let refused = serde_json::from_str::<GuardrailsConfig>(r#"{"max_text": 7}"#);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("`max_text`") && message.contains("`max_text_bytes`"));
+    }
+
+    #[test]
+    fn every_setting_is_described_in_the_schema() {
+        let schema = serde_json::to_value(schemars::schema_for!(GuardrailsConfig)).unwrap();
+        let properties = schema["properties"].as_object().unwrap();
+        assert_eq!(properties.len(), 3);
+        for (name, property) in properties {
+            assert!(property["description"].is_string(), "{name}");
+        }
+    }
+}

@@ -32,19 +32,21 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "nanp",
             regex: concat!(
-                r"(?:1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .\-])",
+                r"(?:(?:(?-u:\b)1[ .\-]?)?\([2-9][0-9]{2}\) ?",
+                r"|(?-u:\b)(?:1[ .\-]?)?[2-9][0-9]{2}[ .\-])",
                 r"[2-9][0-9]{2}[ .\-][0-9]{4}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
             reach: Reach::Every(32),
         },
+        // Only whole rows of groups are judged, so one reading of each is enough.
         Pattern {
             name: "national",
             regex: concat!(
-                r"\(?[0-9]{1,5}\)?(?:[ .\-][0-9]{2,8}){1,5}",
+                r"(?:\([0-9]{1,5}\)|(?-u:\b)[0-9]{1,5})(?:[ .\-][0-9]{2,8}){1,5}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
-            reach: Reach::Every(36),
+            reach: Reach::Longest,
         },
         Pattern {
             name: "bare",
@@ -55,95 +57,31 @@ pub(super) static DETECTOR: Detector = Detector {
     validate,
 };
 
-const WORDS: [&str; 34] = [
-    "phone",
-    "phones",
-    "telephone",
-    "tel",
-    "call",
-    "calls",
-    "called",
-    "calling",
-    "mobile",
-    "cell",
-    "cellphone",
-    "fax",
-    "dial",
-    "ring",
-    "sms",
-    "text",
-    "texted",
-    "whatsapp",
-    "hotline",
-    "landline",
-    "telefon",
-    "telefono",
-    "telefone",
-    "handy",
-    "contact",
-    "number",
-    "numbers",
-    "reach",
-    "phoned",
-    "voicemail",
-    "movil",
-    "celular",
-    "answering",
-    "office",
+/// Words about little else than telephones: enough for a bare run of digits.
+#[rustfmt::skip]
+const STRONG_WORDS: [&str; 22] = [
+    "phone", "phones", "telephone", "tel", "call", "calls", "called", "calling", "phoned",
+    "mobile", "cell", "cellphone", "fax", "dial", "sms", "whatsapp", "hotline", "landline",
+    "telefon", "telefono", "telefone", "celular",
 ];
-/// The words that are about little else than telephones: what a bare run needs.
-const STRONG_WORDS: usize = 25;
+
+/// Words that make groups of digits a telephone number, but not a bare run.
+#[rustfmt::skip]
+const WEAK_WORDS: [&str; 9] = [
+    "ring", "text", "texted", "handy", "contact", "reach", "voicemail", "answering", "office",
+];
 
 /// Country codes of ITU-T E.164 in use, as the numbers of one, two and three digits
 /// (<https://www.itu.int/pub/T-SP-E.164D>); ranges are inclusive.
+#[rustfmt::skip]
 const COUNTRY_CODES: [(u32, u32); 47] = [
-    (1, 1),
-    (7, 7),
-    (20, 20),
-    (27, 27),
-    (30, 34),
-    (36, 36),
-    (39, 41),
-    (43, 49),
-    (51, 58),
-    (60, 66),
-    (81, 82),
-    (84, 84),
-    (86, 86),
-    (90, 95),
-    (98, 98),
-    (211, 213),
-    (216, 216),
-    (218, 218),
-    (220, 258),
-    (260, 269),
-    (290, 291),
-    (297, 299),
-    (350, 359),
-    (370, 383),
-    (385, 387),
-    (389, 389),
-    (420, 421),
-    (423, 423),
-    (500, 509),
-    (590, 599),
-    (670, 670),
-    (672, 683),
-    (685, 692),
-    (800, 800),
-    (808, 808),
-    (850, 850),
-    (852, 853),
-    (855, 856),
-    (870, 870),
-    (878, 878),
-    (880, 883),
-    (886, 886),
-    (888, 888),
-    (960, 968),
-    (970, 977),
-    (992, 996),
-    (998, 998),
+    (1, 1), (7, 7), (20, 20), (27, 27), (30, 34), (36, 36), (39, 41), (43, 49), (51, 58),
+    (60, 66), (81, 82), (84, 84), (86, 86), (90, 95), (98, 98), (211, 213), (216, 216),
+    (218, 218), (220, 258), (260, 269), (290, 291), (297, 299), (350, 359), (370, 383),
+    (385, 387), (389, 389), (420, 421), (423, 423), (500, 509), (590, 599), (670, 670),
+    (672, 683), (685, 692), (800, 800), (808, 808), (850, 850), (852, 853), (855, 856),
+    (870, 870), (878, 878), (880, 883), (886, 886), (888, 888), (960, 968), (970, 977),
+    (992, 996), (998, 998),
 ];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
@@ -165,7 +103,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             let known = international(&digits[2..]);
             match (known && separated, known || separated) {
                 (true, _) => Some(Verdict::new(span, 0.75).because("e164")),
-                (false, true) => with_context(candidate, &WORDS, 0.55),
+                (false, true) => with_any_context(candidate, 0.55),
                 _ => None,
             }
         }
@@ -174,17 +112,25 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             .flatten()
             .map(|score| Verdict::new(span, score).because("nanp")),
         "national" => {
-            let plausible = (7..=12).contains(&digits.len()) && !is_date_or_amount(candidate);
+            let plausible = (7..=12).contains(&digits.len())
+                && is_whole_row(candidate)
+                && !is_date_or_amount(candidate);
             plausible
-                .then(|| with_context(candidate, &WORDS, 0.5))
+                .then(|| with_any_context(candidate, 0.5))
                 .flatten()
         }
-        _ => with_context(candidate, &WORDS[..STRONG_WORDS], 0.6),
+        // Ten digits that begin with 1 are seconds since 1970 more often than a number.
+        _ if digits.len() == 10 && digits[0] == 1 => None,
+        _ => with_context(candidate, candidate.near(&STRONG_WORDS), 0.6),
     }
 }
 
-fn with_context(candidate: &Candidate<'_>, words: &[&str], score: f64) -> Option<Verdict> {
-    let near = candidate.near(words);
+fn with_any_context(candidate: &Candidate<'_>, score: f64) -> Option<Verdict> {
+    let near = candidate.near(&STRONG_WORDS) || candidate.near(&WEAK_WORDS);
+    with_context(candidate, near, score)
+}
+
+fn with_context(candidate: &Candidate<'_>, near: bool, score: f64) -> Option<Verdict> {
     near.then(|| Verdict::new(candidate.span(), score).because("context:phone"))
 }
 
@@ -214,6 +160,15 @@ fn is_piece(candidate: &Candidate<'_>) -> bool {
     boundary::is_piece_of_longer(candidate)
         || near == Some('+')
         || matches!(near, Some('/' | '(' | ':')) && far.is_some_and(|c| c.is_ascii_digit())
+}
+
+/// Whether no further group of digits stands beside the candidate. Without a known
+/// form, a part of a longer row of numbers is not worth a look at its context.
+fn is_whole_row(candidate: &Candidate<'_>) -> bool {
+    let group_beside = |[near, far]: [Option<char>; 2]| {
+        near == Some(' ') && far.is_some_and(|c| c.is_ascii_digit())
+    };
+    !group_beside(boundary::before(candidate)) && !group_beside(boundary::after(candidate))
 }
 
 /// `+44 (0)20 ...`: the bracketed zero is dialled inside the country only.

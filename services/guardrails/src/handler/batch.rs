@@ -13,11 +13,12 @@ use std::{
 
 use signalbox_chassis::ApiError;
 use signalbox_proto::guardrails::v1::CheckTextResponse;
+use tonic::Status;
 use tracing::field;
 
 use super::{INLINE_BYTES, convert};
 use crate::{
-    engine::{Engine, Selection},
+    engine::{Engine, EngineError, Selection},
     policy::Policy,
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn check(
     texts: Vec<String>,
     selection: Selection,
     policy: Policy,
-) -> Result<Vec<CheckTextResponse>, ApiError> {
+) -> Result<Vec<CheckTextResponse>, Status> {
     let bytes = admit(engine, &texts)?;
     let span = tracing::info_span!(
         "guardrails.check",
@@ -47,7 +48,8 @@ pub(super) async fn check(
     });
     // Most texts of a batch are short, and each costs a little by itself too.
     let results = if bytes + work.texts.len() * 64 <= INLINE_BYTES {
-        span.in_scope(|| work.check(0..work.texts.len()))?
+        span.in_scope(|| work.check(0..work.texts.len()))
+            .map_err(refusal)?
     } else {
         on_all_cores(&work).await?
     };
@@ -62,13 +64,14 @@ pub(super) async fn check(
 }
 
 /// The bytes of all texts together.
-fn admit(engine: &Engine, texts: &[String]) -> Result<usize, ApiError> {
+fn admit(engine: &Engine, texts: &[String]) -> Result<usize, Status> {
     let count = texts.len();
     if !(1..=MAX_TEXTS).contains(&count) {
         return Err(ApiError::invalid_field(
             "texts",
             format!("holds {count} texts and 1 to {MAX_TEXTS} are accepted"),
-        ));
+        )
+        .into());
     }
     for (index, text) in texts.iter().enumerate() {
         engine
@@ -81,9 +84,15 @@ fn admit(engine: &Engine, texts: &[String]) -> Result<usize, ApiError> {
         return Err(ApiError::invalid_field(
             "texts",
             format!("have {bytes} bytes together and at most {limit} are accepted; send fewer"),
-        ));
+        )
+        .into());
     }
     Ok(bytes)
+}
+
+/// The texts were admitted, so the fault is in none of them alone.
+fn refusal(error: EngineError) -> Status {
+    convert::engine_error(error, "texts").into()
 }
 
 struct Work {
@@ -96,16 +105,13 @@ struct Work {
 }
 
 impl Work {
-    fn check(&self, range: Range<usize>) -> Result<Vec<CheckTextResponse>, ApiError> {
+    fn check(&self, range: Range<usize>) -> Result<Vec<CheckTextResponse>, EngineError> {
         range
             .map_while(|index| {
                 (!self.abandoned.load(Ordering::Relaxed)).then(|| {
-                    let report = self
-                        .engine
-                        .check_quietly(&self.texts[index], &self.selection);
-                    report
-                        .map(|report| convert::checked(self.policy, report.findings))
-                        .map_err(|error| convert::engine_error(error, &format!("texts[{index}]")))
+                    let text = &self.texts[index];
+                    let report = self.engine.check_quietly(text, &self.selection)?;
+                    Ok(convert::checked(self.policy, report.findings))
                 })
             })
             .collect()
@@ -121,7 +127,7 @@ impl Drop for AbandonOnDrop<'_> {
     }
 }
 
-async fn on_all_cores(work: &Arc<Work>) -> Result<Vec<CheckTextResponse>, ApiError> {
+async fn on_all_cores(work: &Arc<Work>) -> Result<Vec<CheckTextResponse>, Status> {
     let _guard = AbandonOnDrop(work);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let tasks: Vec<_> = shares(&work.texts, cores)
@@ -136,7 +142,7 @@ async fn on_all_cores(work: &Arc<Work>) -> Result<Vec<CheckTextResponse>, ApiErr
         let share = task
             .await
             .map_err(|_| ApiError::internal("the check was aborted"))?;
-        results.extend(share?);
+        results.extend(share.map_err(refusal)?);
     }
     Ok(results)
 }
@@ -163,9 +169,31 @@ fn shares(texts: &[String], count: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::GuardrailsConfig;
+
+    #[tokio::test]
+    async fn a_batch_whose_caller_went_away_is_given_up() {
+        let engine = Engine::new(&GuardrailsConfig::default()).unwrap();
+        let work = Arc::new(Work {
+            engine: Arc::new(engine),
+            texts: vec!["bob@example.com ".repeat(60_000); 8],
+            selection: Selection::default_on(),
+            policy: Policy::Default,
+            abandoned: AtomicBool::new(false),
+        });
+        let answered = tokio::select! {
+            biased;
+            _ = on_all_cores(&work) => true,
+            () = std::future::ready(()) => false,
+        };
+        assert!(!answered, "eight megabytes were checked in no time");
+        assert!(work.check(0..8).unwrap().is_empty());
+    }
 
     proptest! {
         #[test]

@@ -49,7 +49,7 @@ impl Handler {
         &self,
         bytes: usize,
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, ApiError> {
+    ) -> Result<T, Status> {
         let done = if bytes <= INLINE_BYTES {
             work(&self.engine)
         } else {
@@ -59,17 +59,17 @@ impl Handler {
                 .await
                 .map_err(|_| ApiError::internal("the check was aborted"))?
         };
-        done.map_err(|error| convert::engine_error(error, "text"))
+        done.map_err(|error| convert::engine_error(error, "text").into())
     }
 }
 
-fn selection(detectors: &[String]) -> Result<Selection, ApiError> {
-    Selection::named(detectors).map_err(|error| convert::engine_error(error, "text"))
+fn selection(detectors: &[String]) -> Result<Selection, Status> {
+    Selection::named(detectors).map_err(|error| convert::engine_error(error, "text").into())
 }
 
-fn policy(name: &str) -> Result<Policy, ApiError> {
+fn policy(name: &str) -> Result<Policy, Status> {
     Policy::named(name).map_err(|unknown| {
-        ApiError::not_found("policy", &unknown.0, "leave it empty or say `default`")
+        ApiError::not_found("policy", &unknown.0, "leave it empty or say `default`").into()
     })
 }
 
