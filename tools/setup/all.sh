@@ -1,7 +1,8 @@
-#!/usr/bin/env bash
-# Installs everything that the tests use, into the user's cache folder.
-set -euo pipefail
+#!/bin/sh
+# Installs everything that the checks use, into the user's cache folder.
+
+set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 for part in base python node go collector cargo; do
-  "$here/$part.sh"
+    "$here/$part.sh"
 done

@@ -1,25 +1,25 @@
-#!/usr/bin/env bash
-# What a build needs beyond Rust and Python: a C compiler (for ring), pip (for
-# `signalbox models pull`). Installs what is missing with apt where that is allowed.
-set -euo pipefail
+#!/bin/sh
+# What a build needs beyond Rust: a C compiler (for ring), and pip, by which models
+# are pulled. Installs what is missing with apt where that is allowed.
 
-missing=()
-command -v cargo > /dev/null || { echo "cargo is missing: install Rust 1.95 or newer with rustup"; exit 1; }
-command -v cc > /dev/null || missing+=(gcc libc6-dev)
-command -v curl > /dev/null || missing+=(curl)
-command -v python3 > /dev/null || missing+=(python3)
-python3 -m pip --version > /dev/null 2>&1 || missing+=(python3-pip)
-python3 -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3-venv)
-[ ${#missing[@]} -gt 0 ] || exit 0
+. "$(dirname "$0")/common.sh"
 
-echo "installing ${missing[*]}"
+need cargo "install Rust 1.95 or newer with rustup"
+missing=
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
+command -v python3 >/dev/null 2>&1 || missing="$missing python3"
+python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
+[ -n "$missing" ] || exit 0
+
+say "installing$missing"
 if [ "$(id -u)" = 0 ]; then
-  sudo=
-elif command -v sudo > /dev/null && sudo -n true 2> /dev/null; then
-  sudo="sudo -n"
+    sudo=
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo="sudo -n"
 else
-  echo "not root and no sudo: ask an administrator for: apt-get install ${missing[*]}"
-  exit 1
+    fail "not root, and no sudo; ask for: apt-get install$missing"
 fi
-$sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+$sudo apt-get update -qq >&2
+# shellcheck disable=SC2086 # a list of packages
+$sudo apt-get install -y -qq --no-install-recommends $missing >&2

@@ -1,28 +1,38 @@
-#!/usr/bin/env bash
-# A real OpenTelemetry Collector (OTLP in, JSON lines out), built from the Go
-# modules with the project's own builder.
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-. "$here/versions.env"
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
-stamp=$tools/collector/$COLLECTOR_VERSION
-[ -x "$tools/bin/otelcol" ] && [ -e "$stamp" ] && exit 0
+#!/bin/sh
+# Builds a real OpenTelemetry Collector (OTLP in, JSON lines out) from its Go modules
+# into TOOLS/bin/otelcol, by the project's own builder.
+#
+# Needs go. Go's own configuration (proxy, module cache) is honoured.
 
-echo "building the OpenTelemetry Collector $COLLECTOR_VERSION (about a minute)"
+. "$(dirname "$0")/common.sh"
+
+need go "install Go (Debian: apt-get install golang)"
+stamp=$({ go version && echo "$COLLECTOR_VERSION $COLLECTOR_CONFMAP_VERSION" && cat "$0"; } | hash_of)
+if is_current collector "$stamp" && [ -x "$TOOLS/bin/otelcol" ]; then
+    exit 0
+fi
+one_at_a_time collector
+
+say "building the OpenTelemetry Collector $COLLECTOR_VERSION (about a minute)"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cat > "$work/build.yaml" << YAML
+cat >"$work/build.yaml" <<YAML
 dist:
   name: otelcol
   description: OpenTelemetry Collector for Signalbox's tests
   output_path: $work/out
 receivers:
-  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v$COLLECTOR_VERSION
+  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver $COLLECTOR_VERSION
 exporters:
-  - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter v$COLLECTOR_VERSION
+  - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter $COLLECTOR_VERSION
+providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider $COLLECTOR_CONFMAP_VERSION
 YAML
-GOBIN=$work go install "go.opentelemetry.io/collector/cmd/builder@v$COLLECTOR_VERSION"
-"$work/builder" --config "$work/build.yaml" > "$work/log" 2>&1 || { tail -20 "$work/log"; exit 1; }
-mkdir -p "$tools/bin" "$tools/collector"
-mv "$work/out/otelcol" "$tools/bin/otelcol"
-touch "$stamp"
+GOBIN=$work go install "go.opentelemetry.io/collector/cmd/builder@$COLLECTOR_VERSION" >&2
+"$work/builder" --config "$work/build.yaml" >"$work/log" 2>&1 || {
+    tail -20 "$work/log" >&2
+    fail "the collector does not build"
+}
+mv "$work/out/otelcol" "$TOOLS/bin/otelcol"
+set_current collector "$stamp"
+say "the collector is ready"
