@@ -3,7 +3,9 @@
 //! Three files take part, with the names that sentence-transformers gives them:
 //! `config.json` (the architecture), `sentence_bert_config.json` (the length that
 //! the model was trained for, which is less than it has positions for) and the
-//! pooling, `1_Pooling/config.json`, also accepted flat as `pooling.json`.
+//! pooling, `1_Pooling/config.json`, also accepted flat as `pooling.json`. A folder
+//! without the last is pooled by the mean, which is also what sentence-transformers
+//! does with it.
 
 use std::path::Path;
 
@@ -163,6 +165,9 @@ fn pooling(dir: &Path) -> Result<Pooling, LoadError> {
     } else {
         dir.join("pooling.json")
     };
+    if !path.exists() {
+        return Ok(Pooling::Mean);
+    }
     let json: PoolingJson = json::parse(&path)?;
     let modes = [
         ("cls", json.pooling_mode_cls_token),

@@ -51,9 +51,9 @@ pub struct Encoder {
 
 impl Encoder {
     /// Loads the model in `dir` with default options. The folder holds
-    /// `model.safetensors`, `tokenizer.json`, `config.json`,
-    /// `sentence_bert_config.json` and the pooling, `1_Pooling/config.json` or
-    /// `pooling.json`.
+    /// `model.safetensors`, `tokenizer.json`, `config.json` and
+    /// `sentence_bert_config.json`; the pooling is the mean unless
+    /// `1_Pooling/config.json` or `pooling.json` says otherwise.
     ///
     /// # Errors
     ///

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use tokenizers::PreTokenizerWrapper;
+
 use crate::{
     error::{EncodeError, LoadError, TokenIdError},
     json,
@@ -37,6 +39,8 @@ pub(crate) struct Tokenizer {
     suffix: Vec<u32>,
     max_tokens: usize,
     vocabulary: u32,
+    /// Bytes to tokenize at a time; none where windows cannot be cut safely.
+    window: Option<usize>,
 }
 
 impl Tokenizer {
@@ -75,7 +79,12 @@ impl Tokenizer {
             let detail = format!("its special tokens leave no room within {max_tokens} tokens");
             return Err(malformed(detail));
         }
+        let bert = matches!(
+            inner.get_pre_tokenizer(),
+            Some(PreTokenizerWrapper::BertPreTokenizer(_))
+        );
         Ok(Self {
+            window: bert.then_some(max_tokens * WINDOW_BYTES),
             inner,
             prefix,
             suffix,
@@ -84,20 +93,25 @@ impl Tokenizer {
         })
     }
 
-    /// Tokenizes a text. Time is bounded for texts with ASCII words: what lies
-    /// beyond the limit is not read.
+    /// Tokenizes a text. What lies beyond the limit is not read: the tokenizer takes
+    /// more than 100 bytes of memory for each byte of text.
     pub(crate) fn tokenize(&self, text: &str) -> Result<Tokenized, EncodeError> {
         let room = self.room();
         let mut content: Vec<u32> = Vec::new();
         let mut rest = text;
         while !rest.is_empty() && content.len() <= room {
-            let (window, after) = rest.split_at(window_end(rest, self.max_tokens * WINDOW_BYTES));
+            let mut window = rest;
+            if let Some(bytes) = self.window {
+                (window, rest) = rest.split_at(window_end(rest, bytes));
+                window = &window[..window.floor_char_boundary(MAX_WINDOW_BYTES)];
+            } else {
+                rest = "";
+            }
             let encoding = self
                 .inner
                 .encode_fast(window, false)
                 .map_err(|error| EncodeError::Tokenizer(error.to_string()))?;
             content.extend_from_slice(encoding.get_ids());
-            rest = after;
         }
         Ok(self.finish(&content))
     }
@@ -134,15 +148,35 @@ impl Tokenizer {
 /// about 4 bytes to a token, so one window almost always passes the limit.
 const WINDOW_BYTES: usize = 16;
 
-/// Where the first window of `text` ends: at the first place from `least` on where
-/// an ASCII letter or digit follows ASCII white space, or at the text's end. No
-/// token reaches across such a place and no normalisation looks across it, so the
-/// windows' tokens are the text's.
+/// A window with no place to cut is read this far. BERT makes one unknown token of
+/// a word with over 100 characters, so what is left out of it changes nothing.
+const MAX_WINDOW_BYTES: usize = 32 << 10;
+
+/// Where the first window of `text` ends: at the first safe place from `least` bytes
+/// on, or at the text's end.
 fn window_end(text: &str, least: usize) -> usize {
-    let bytes = text.as_bytes();
-    (least.max(1)..bytes.len())
-        .find(|&i| bytes[i - 1].is_ascii_whitespace() && bytes[i].is_ascii_alphanumeric())
-        .unwrap_or(bytes.len())
+    let start = text.floor_char_boundary(least);
+    let mut before = text[..start].chars().next_back();
+    for (offset, after) in text[start..].char_indices() {
+        if before.is_some_and(|before| is_safe_cut(before, after)) {
+            return start + offset;
+        }
+        before = Some(after);
+    }
+    text.len()
+}
+
+/// Whether BERT's tokenizer gives the same tokens for a text and for its two parts
+/// around this place: no token reaches across it, no normalisation looks across it,
+/// and no special token written out in the text (`[MASK]`) has such a place inside.
+fn is_safe_cut(before: char, after: char) -> bool {
+    // Form feed and its like are removed, not read as white space.
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
+    let is_own_token = matches!(after,
+        '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' // Chinese characters
+        | '\u{3001}' | '\u{3002}' | '\u{ff01}' | '\u{ff0c}' | '\u{ff1f}'); // 、。！，？
+    let ends = is_space(before) || (before.is_ascii_punctuation() && before != '[');
+    is_space(after) || is_own_token || (ends && after.is_ascii())
 }
 
 /// The ids that the tokenizer puts before and after a text.
@@ -160,20 +194,73 @@ fn special_tokens(tokenizer: &tokenizers::Tokenizer) -> Option<(Vec<u32>, Vec<u3
 
 #[cfg(test)]
 mod tests {
-    use super::window_end;
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    #[test]
-    fn a_window_ends_only_where_a_word_begins() {
-        assert_eq!(window_end("one two three", 2), 4);
-        assert_eq!(window_end("one two three", 4), 4);
-        assert_eq!(window_end("one two three", 5), 8);
-        assert_eq!(window_end("one", 5), 3);
-        assert_eq!(window_end("", 5), 0);
+    use std::fs;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A small BERT tokenizer; `{window}` bytes are read at a time.
+    fn tokenizer(window: Option<usize>) -> Tokenizer {
+        let words = "[UNK] [CLS] [SEP] [MASK] a b ab ##a ##b ##ab ! [ ] mask \u{4e2d} \u{3002} e";
+        let vocab: serde_json::Value = words.split(' ').enumerate().map(|(i, w)| (w, i)).collect();
+        let special = |id: u32, content: &str| {
+            json!({"id": id, "content": content, "special": true, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": false})
+        };
+        let json = json!({
+            "version": "1.0", "truncation": null, "padding": null, "decoder": null,
+            "added_tokens": [special(1, "[CLS]"), special(2, "[SEP]"), special(3, "[MASK]")],
+            "normalizer": {"type": "BertNormalizer", "clean_text": true,
+                "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": vocab,
+                "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokenizer.json");
+        fs::write(&path, json.to_string()).unwrap();
+        Tokenizer {
+            window,
+            ..Tokenizer::load(&path, 17, 1000).unwrap()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn windows_of_any_size_give_the_tokens_of_the_whole_text(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just("[MASK]".to_owned()),
+                    "[ab!\\[\\] \t\n\x0c\x00\u{85}\u{4e2d}\u{3002}e\u{301}\u{e9}\u{200b}]{1,6}",
+                    "\\PC{1,3}",
+                ],
+                0..20,
+            ),
+            window in 1usize..9,
+        ) {
+            let text = parts.concat();
+            let whole = tokenizer(None).tokenize(&text).unwrap();
+            prop_assert_eq!(tokenizer(Some(window)).tokenize(&text).unwrap(), whole);
+        }
     }
 
     #[test]
-    fn a_combining_mark_stays_with_the_space_before_it() {
-        let text = "ab \u{301}cd ef";
-        assert_eq!(&text[window_end(text, 1)..], "ef");
+    fn a_word_longer_than_any_window_is_one_unknown_token() {
+        let text = format!("a {} b", "\u{1f600}".repeat(MAX_WINDOW_BYTES));
+        let found = tokenizer(Some(8)).tokenize(&text).unwrap();
+        assert_eq!(found.ids(), [1, 4, 0, 5, 2]);
+    }
+
+    #[test]
+    fn a_cut_never_falls_within_a_special_token_or_before_a_combining_mark() {
+        assert_eq!(window_end("[MASK]", 1), 6);
+        assert_eq!(window_end("a \u{301}b c", 2), 5);
+        assert_eq!(window_end("one two", 1), 3);
+        assert_eq!(window_end("", 5), 0);
     }
 }

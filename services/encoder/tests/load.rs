@@ -150,6 +150,14 @@ fn weights_named_with_the_family_s_prefix_load_as_well() {
 }
 
 #[test]
+fn a_folder_that_says_nothing_of_pooling_is_pooled_by_the_mean() {
+    let dir = model();
+    fs::remove_file(dir.path().join("pooling.json")).unwrap();
+    let info = Encoder::load(dir.path()).unwrap().info();
+    assert_eq!(info.pooling, Pooling::Mean);
+}
+
+#[test]
 fn the_hub_s_place_for_the_pooling_is_read_too() {
     let dir = model();
     fs::remove_file(dir.path().join("pooling.json")).unwrap();
@@ -192,7 +200,6 @@ fn a_missing_file_is_named_with_the_command_that_fetches_it() {
     for file in [
         "config.json",
         "model.safetensors",
-        "pooling.json",
         "sentence_bert_config.json",
         "tokenizer.json",
     ] {

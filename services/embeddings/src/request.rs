@@ -1,0 +1,165 @@
+//! What the service talks about inside: texts to embed, their vectors, and what can
+//! be wrong with them. No proto type is seen here.
+
+use std::{sync::Arc, time::Duration};
+
+/// Longest `user`, in bytes.
+const MAX_USER_BYTES: usize = 256;
+/// Longest model name that is looked up and repeated in an answer, in bytes.
+const MAX_MODEL_BYTES: usize = 128;
+
+/// Texts, or their token ids in the model's own vocabulary.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inputs {
+    /// As text.
+    Texts(Vec<String>),
+    /// As token ids, special tokens not included.
+    TokenIds(Vec<Vec<u32>>),
+}
+
+impl Inputs {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::TokenIds(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The field of the API that carries them.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Texts(_) => "input",
+            Self::TokenIds(_) => "input_tokens",
+        }
+    }
+}
+
+/// A call to embed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbedRequest {
+    /// The model's name.
+    pub model: String,
+    /// What to embed.
+    pub inputs: Inputs,
+    /// The wanted length of the vectors; the model's own when absent.
+    pub dimensions: Option<u32>,
+    /// The end user; recorded, never interpreted.
+    pub user: String,
+}
+
+impl EmbedRequest {
+    /// Checks all that can be checked without the model.
+    pub(crate) fn check(&self, max_inputs: usize) -> Result<(), EmbedError> {
+        if self.model.is_empty() {
+            return Err(EmbedError::invalid("model", "is required; name a model"));
+        }
+        if self.model.len() > MAX_MODEL_BYTES {
+            let fix = format!("is longer than any model's name, {MAX_MODEL_BYTES} bytes");
+            return Err(EmbedError::invalid("model", fix));
+        }
+        if self.user.len() > MAX_USER_BYTES {
+            let fix = format!(
+                "has {} bytes; at most {MAX_USER_BYTES} are accepted",
+                self.user.len()
+            );
+            return Err(EmbedError::invalid("user", fix));
+        }
+        let (field, count) = (self.inputs.field(), self.inputs.len());
+        if !(1..=max_inputs).contains(&count) {
+            let fix = format!("has {count} entries; send 1 to {max_inputs}");
+            return Err(EmbedError::invalid(field, fix));
+        }
+        let empty = match &self.inputs {
+            Inputs::Texts(texts) => texts.iter().position(String::is_empty),
+            Inputs::TokenIds(ids) => ids.iter().position(Vec::is_empty),
+        };
+        match empty {
+            Some(index) => Err(EmbedError::invalid(
+                format!("{field}[{index}]"),
+                "is empty; leave it out or send a text",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One input's vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedded {
+    /// `[dimensions]`, of length 1.
+    pub vector: Vec<f32>,
+    /// Tokens read, special tokens included.
+    pub tokens: u32,
+    /// Whether the input was longer than the model's limit and was cut.
+    pub truncated: bool,
+}
+
+/// The answer to an [`EmbedRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbedResponse {
+    /// The model that computed it.
+    pub model: Arc<str>,
+    /// One entry for each input, in order.
+    pub data: Vec<Embedded>,
+    /// Tokens of all inputs.
+    pub tokens: u32,
+}
+
+/// Why a call was not answered.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EmbedError {
+    /// A field of the request is wrong.
+    #[error("{field}: {fix}")]
+    Invalid {
+        /// The field, as in `input[3]`.
+        field: String,
+        /// What is wrong and what is accepted.
+        fix: String,
+    },
+    /// No model of this name is loaded.
+    #[error("model `{name}` is not loaded; there are: {}", available.join(", "))]
+    UnknownModel {
+        /// The name.
+        name: String,
+        /// The names that exist.
+        available: Vec<String>,
+    },
+    /// As many requests as may wait do so already.
+    #[error("too many embedding requests are waiting")]
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The service is stopping, or the caller is gone.
+    #[error("the work was cancelled")]
+    Cancelled,
+    /// A fault of ours.
+    #[error("embedding failed: {0}")]
+    Failed(String),
+}
+
+impl EmbedError {
+    pub(crate) fn invalid(field: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            fix: fix.into(),
+        }
+    }
+
+    /// The low-cardinality name that goes into the span's `error.type`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid_field",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Cancelled => "cancelled",
+            Self::Failed(_) => "failed",
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The service over the real model, loaded once for each test binary.
+
+use std::{env, path::PathBuf};
+
+use signalbox_embeddings::{EmbeddingsConfig, Engine, load};
+use tokio::sync::OnceCell;
+
+/// The name of the model under test.
+pub(crate) const MODEL: &str = "all-MiniLM-L6-v2";
+
+/// The folder that `signalbox models pull` fills.
+fn model_dir() -> PathBuf {
+    let root = env::var_os("SIGNALBOX_MODELS_DIR").map_or_else(
+        || {
+            let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
+            cache.unwrap_or_else(home).join("signalbox").join("models")
+        },
+        PathBuf::from,
+    );
+    let dir = root.join(MODEL);
+    assert!(
+        dir.join("model.safetensors").is_file(),
+        "{} holds no model; run `signalbox models pull` or `make models`",
+        dir.display()
+    );
+    dir
+}
+
+/// An engine with the real model and the default configuration.
+pub(crate) async fn engine() -> Engine {
+    static ENGINE: OnceCell<Engine> = OnceCell::const_new();
+    let start = || async {
+        load(&EmbeddingsConfig::default(), &model_dir())
+            .await
+            .expect("the model loads")
+    };
+    ENGINE.get_or_init(start).await.clone()
+}
