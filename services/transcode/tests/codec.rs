@@ -241,6 +241,15 @@ fn a_packed_vector_is_written_as_base64_under_the_vectors_name() {
 }
 
 #[test]
+fn numbers_that_json_lacks_are_strings_even_in_wrappers() {
+    let json = r#"{"wrapped_double":"NaN","a_float":"-Infinity","a_double":"Infinity"}"#;
+    let json = write(&rich().json_to_wire(RICH, json).unwrap());
+    assert_eq!(json["wrapped_double"], "NaN");
+    assert_eq!(json["a_float"], "-Infinity");
+    assert_eq!(json["a_double"], "Infinity");
+}
+
+#[test]
 fn floats_are_written_as_shortly_as_32_bits_allow() {
     let wire = Embedding { embedding: vec![0.1], ..Embedding::default() }.encode_to_vec();
     let json = signalbox().wire_to_json("signalbox.embeddings.v1.Embedding", &wire).unwrap();

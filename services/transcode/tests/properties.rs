@@ -143,7 +143,10 @@ fn message(descriptor: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
         "Int64Value" => any::<i64>().prop_map(Value::from).boxed(),
         "BoolValue" => any::<bool>().prop_map(Value::from).boxed(),
         "BytesValue" => base64(),
-        "DoubleValue" => float(),
+        // Finite: prost-reflect writes a wrapped NaN as null, which is unset.
+        "DoubleValue" => {
+            any::<f64>().prop_filter_map("finite", |v| Number::from_f64(v).map(Value::Number)).boxed()
+        }
         "Empty" => Just(json!({})).boxed(),
         _ if depth == 0 => Just(json!({})).boxed(),
         _ => object(descriptor, depth - 1),
