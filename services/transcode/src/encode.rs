@@ -1,7 +1,7 @@
 //! Protobuf bytes to JSON text, with no message in between.
 //!
 //! A message is walked twice, both times over tags only: first to note where
-//! each field's payload lies, then to write the fields in their declared order.
+//! each field's payload lies, then to write the fields in order of their numbers.
 //! That is what always-printed defaults, later-wins and lists that are not
 //! contiguous need, at the price of one slot for each declared field on a stack
 //! that the whole message shares.

@@ -14,7 +14,7 @@ use crate::{
     render::ErrorShape,
     routes::{self, Found, Routes},
     template::Template,
-    wire::{self, Corrupt, Reader, WireType},
+    wire::{Corrupt, Reader, WireType},
 };
 
 /// Turns REST requests into gRPC requests and gRPC responses into REST responses.

@@ -117,7 +117,9 @@ impl PlanBuilder {
         }
         let index = self.enums.len() as u32;
         self.enum_index.insert(descriptor.full_name().to_owned(), index);
-        let values = descriptor.values().map(|value| (value.name().into(), value.number()));
+        // As declared: the first name of a number is the one that is written.
+        let declared = &descriptor.enum_descriptor_proto().value;
+        let values = declared.iter().map(|value| (value.name().into(), value.number()));
         self.enums.push(Enum {
             full_name: descriptor.full_name().into(),
             values: values.collect(),
