@@ -18,7 +18,7 @@ import urllib.request
 
 def start(binary, *settings):
     """A server on a free port; returns it, its URL and the seconds until it was ready."""
-    flags = [part for setting in ("server.listen=127.0.0.1:0", *settings) for part in ("--set", setting)]
+    flags = [part for setting in ("server.listen=127.0.0.1:0", "state_dir=null", *settings) for part in ("--set", setting)]
     begun = time.perf_counter()
     server = subprocess.Popen([binary, "up", *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in server.stdout:

@@ -30,6 +30,8 @@ pub mod reason {
     pub const UNDECODABLE: &str = "UNDECODABLE";
     /// The caller's deadline passed.
     pub const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
+    /// The server is draining.
+    pub const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
     /// No key, or an unknown one.
     pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
     /// A fault of the server.

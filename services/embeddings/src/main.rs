@@ -59,7 +59,11 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     let limit = server.limits.max_request_bytes;
     let process = Process { name: NAME, descriptors: FILE_DESCRIPTOR_SET, server, telemetry };
     let services = async move |server: Server| {
-        let engine = signalbox_embeddings::load(&embeddings, Store::default_location()?.root()).await?;
+        let models = match &embeddings.models_dir {
+            Some(dir) => Store::open(dir),
+            None => Store::default_location()?,
+        };
+        let engine = signalbox_embeddings::load(&embeddings, &models.root().join(&embeddings.model)).await?;
         Ok(server.service(signalbox_embeddings::service(engine).max_decoding_message_size(limit)))
     };
     process.run(services, |bound| ready_line(NAME, bound)).await

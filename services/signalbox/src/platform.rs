@@ -1,6 +1,6 @@
 //! All three services in one process.
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{env, error::Error, path::Path, sync::Arc};
 
 use signalbox_chassis::server::Server;
 use signalbox_router::Router;
@@ -10,7 +10,7 @@ use crate::{guard::LocalGuard, settings::Settings};
 /// The three services, built and not served yet.
 pub(crate) struct Services {
     router: Arc<Router>,
-    embeddings: Arc<signalbox_embeddings::Engine>,
+    embeddings: signalbox_embeddings::Engine,
     guardrails: Arc<signalbox_guardrails::Engine>,
 }
 
@@ -18,9 +18,9 @@ impl Services {
     pub(crate) async fn build(settings: &Settings, models_dir: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let guardrails = Arc::new(signalbox_guardrails::Engine::new(&settings.guardrails)?);
         let guard = Arc::new(LocalGuard::new(Arc::clone(&guardrails)));
-        let router = signalbox_router::build(&settings.router, models_dir, guard)?;
-        let embeddings = signalbox_embeddings::load(&settings.embeddings, models_dir).await?;
-        Ok(Self { router, embeddings, guardrails })
+        let router = signalbox_router::build(&settings.router_with_state()?, guard, models_dir, |name| env::var(name).ok()).await?;
+        let embeddings = signalbox_embeddings::load(&settings.embeddings, &models_dir.join(&settings.embeddings.model)).await?;
+        Ok(Self { router: Arc::new(router), embeddings, guardrails })
     }
 
     /// The Router, which has to be closed in the end.

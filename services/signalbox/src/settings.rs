@@ -1,6 +1,6 @@
 //! The configuration of the whole platform: one section for each part.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,12 @@ use signalbox_models::{ModelsError, Store};
 use signalbox_router::{RouterConfig, provider::registry::ProviderConfig};
 
 /// Everything that can be set. Each part has a default that works on one machine.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
+    /// The folder of what must outlive the process, such as what was booked; in
+    /// memory only when null. Two servers cannot share one.
+    pub(crate) state_dir: Option<PathBuf>,
     /// The listener, its callers and its limits.
     pub(crate) server: ServerConfig,
     /// Logs, traces and metrics.
@@ -28,7 +31,38 @@ pub(crate) struct Settings {
     pub(crate) guardrails: GuardrailsConfig,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            state_dir: user_state_dir(),
+            server: ServerConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            models: ModelsConfig::default(),
+            router: RouterConfig::default(),
+            embeddings: EmbeddingsConfig::default(),
+            guardrails: GuardrailsConfig::default(),
+        }
+    }
+}
+
+/// `signalbox` in the user's state folder, by the XDG base directory specification.
+fn user_state_dir() -> Option<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(state.join("signalbox"))
+}
+
 impl Settings {
+    /// The Router's settings, its ledger in the state folder unless it says where.
+    pub(crate) fn router_with_state(&self) -> std::io::Result<RouterConfig> {
+        let mut router = self.router.clone();
+        if let (None, Some(dir)) = (&router.ledger.path, &self.state_dir) {
+            std::fs::create_dir_all(dir)?;
+            router.ledger.path = Some(dir.join("ledger.redb"));
+        }
+        Ok(router)
+    }
+
     /// Where model files are.
     pub(crate) fn store(&self) -> Result<Store, ModelsError> {
         self.models.dir.as_ref().map_or_else(Store::default_location, |dir| Ok(Store::open(dir)))

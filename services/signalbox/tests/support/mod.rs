@@ -31,7 +31,7 @@ impl Platform {
 
     fn launch(file: Option<&tempfile::NamedTempFile>, settings: &[&str], stderr: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--set", "models.pull=false"]);
+        command.args(["up", "--listen", "127.0.0.1:0", "--set", "models.pull=false", "--set", "state_dir=null"]);
         command.args(["--set", "telemetry.log_filter=warn"]);
         if let Some(file) = file {
             command.arg("--config").arg(file.path());
