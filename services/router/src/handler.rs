@@ -1,5 +1,10 @@
 //! Serves [`Router`] over gRPC: proto types end here, and no rule lives here.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "an ApiError is made at most once a request, on its way out"
+)]
+
 mod convert;
 mod error;
 mod reply;
@@ -123,3 +128,6 @@ impl RouterService for Handler {
         Err(ApiError::unimplemented("RouterService.ReplayPolicy").into())
     }
 }
+
+#[cfg(test)]
+mod tests;

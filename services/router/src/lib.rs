@@ -17,6 +17,8 @@ mod router;
 mod stats;
 mod strategy;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 pub use handler::{Handler, service};

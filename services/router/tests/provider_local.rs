@@ -127,5 +127,8 @@ async fn the_capital_of_france_is_paris() {
     // llama.cpp counts the same 37 for the template, its default system prompt and
     // the question.
     assert_eq!(answer.usage.prompt, 37);
-    assert_eq!(u64::from(answer.usage.completion), provider.stats().generated_tokens);
+    assert_eq!(
+        u64::from(answer.usage.completion),
+        provider.stats().generated_tokens
+    );
 }

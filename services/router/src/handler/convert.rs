@@ -22,7 +22,7 @@ const SUM_OUT_OF_RANGE: &str = "SUM_OUT_OF_RANGE";
 
 const MOST_STOP_STRINGS: usize = 4;
 const MOST_USER_BYTES: usize = 256;
-/// OpenAI's limit on a participant's name.
+/// The `OpenAI` limit on a participant's name.
 const MOST_NAME_BYTES: usize = 64;
 
 /// A checked prompt.

@@ -156,7 +156,7 @@ mod tests {
             detail: "500".to_owned(),
         };
         ApiError::from(RouteError::Attempts {
-            last: attempt("big", error),
+            last: Box::new(attempt("big", error)),
             earlier: vec![attempt("small", earlier)],
         })
         .into()

@@ -1,4 +1,4 @@
-//! From an answer to the shapes that OpenAI's clients expect.
+//! From an answer to the shapes that `OpenAI` clients expect.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -35,7 +35,7 @@ pub(crate) enum RouteError {
     #[error("{}", .last.error)]
     Attempts {
         /// The attempt that ended the request.
-        last: FailedAttempt,
+        last: Box<FailedAttempt>,
         /// Those before it.
         earlier: Vec<FailedAttempt>,
     },

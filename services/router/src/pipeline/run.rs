@@ -171,7 +171,7 @@ impl Run {
             return Ok(());
         }
         let error = RouteError::Attempts {
-            last: failure,
+            last: Box::new(failure),
             earlier: std::mem::take(&mut self.failures),
         };
         self.ended(Err(error))
