@@ -10,7 +10,7 @@ use common::{ENCODER, cosine};
 use proptest::prelude::*;
 use signalbox_encoder::{EncodeError, TokenIdError, Tokenized};
 
-const LIVE: AtomicBool = AtomicBool::new(false);
+static LIVE: AtomicBool = AtomicBool::new(false);
 
 fn tokenize(text: &str) -> Tokenized {
     ENCODER.tokenize(text).unwrap()
