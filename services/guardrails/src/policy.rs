@@ -5,7 +5,7 @@ use crate::finding::Finding;
 
 /// What to do with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Nothing was found that the policy minds.
     Allow,
     /// Let through with the findings replaced.
@@ -14,7 +14,7 @@ pub enum Action {
 
 /// A policy profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Personal data is redacted, everything else let through.
     Default,
 }
@@ -22,15 +22,11 @@ pub enum Policy {
 /// No policy has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy `{0}` does not exist")]
-pub struct UnknownPolicy(pub String);
+pub(crate) struct UnknownPolicy(pub(crate) String);
 
 impl Policy {
     /// The policy with this name; the empty name is the default one's.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownPolicy`] when there is none.
-    pub fn named(name: &str) -> Result<Self, UnknownPolicy> {
+    pub(crate) fn named(name: &str) -> Result<Self, UnknownPolicy> {
         match name {
             "" | "default" => Ok(Self::Default),
             unknown => Err(UnknownPolicy(unknown.to_owned())),
@@ -38,7 +34,7 @@ impl Policy {
     }
 
     /// What to do with a text that holds these findings.
-    pub fn decide(self, findings: &[Finding]) -> Action {
+    pub(crate) fn decide(self, findings: &[Finding]) -> Action {
         match self {
             Self::Default if findings.is_empty() => Action::Allow,
             Self::Default => Action::Redact,

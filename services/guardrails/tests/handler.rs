@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use signalbox_guardrails::handler::Handler;
-use signalbox_guardrails::{Engine, GuardrailsConfig};
+use signalbox_guardrails::{Engine, GuardrailsConfig, Handler};
 use signalbox_proto::guardrails::v1::{
     Action, BatchCheckTextRequest, CheckTextRequest, CreateModerationRequest, ListDetectorsRequest,
     ListPoliciesRequest, RedactTextRequest, RestoreTextRequest,

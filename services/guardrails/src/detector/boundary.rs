@@ -12,6 +12,15 @@ pub(super) fn is_piece_of_longer(candidate: &Candidate<'_>) -> bool {
     touches(near) || touches(next) || joined(near, far) || joined(next, beyond)
 }
 
+/// Whether another group of digits stands beside the candidate, a space apart: a row
+/// of numbers, in which a form without check digits proves little.
+pub(super) fn is_in_row(candidate: &Candidate<'_>) -> bool {
+    let group_beside = |[near, far]: [Option<char>; 2]| {
+        near == Some(' ') && far.is_some_and(|c| c.is_ascii_digit())
+    };
+    group_beside(before(candidate)) || group_beside(after(candidate))
+}
+
 /// The two characters before the span, the nearer first.
 pub(super) fn before(candidate: &Candidate<'_>) -> [Option<char>; 2] {
     let mut chars = candidate.text[..candidate.start].chars().rev();

@@ -41,10 +41,12 @@ const MAX_DOMAIN: usize = 253;
 /// RFC 1035 section 2.3.4.
 const MAX_LABEL: usize = 63;
 
-/// File endings that look like top-level domains and are none
-/// (<https://data.iana.org/TLD/tlds-alpha-by-domain.txt>): `icon@2x.png`.
-const FILE_ENDINGS: [&str; 12] = [
+/// File and unit endings that look like top-level domains and are none
+/// (<https://data.iana.org/TLD/tlds-alpha-by-domain.txt>): `icon@2x.png`,
+/// `getty@tty1.service`.
+const FILE_ENDINGS: [&str; 15] = [
     "bmp", "css", "gif", "htm", "html", "ico", "jpeg", "jpg", "json", "png", "svg", "webp",
+    "service", "socket", "timer",
 ];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
@@ -69,6 +71,10 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     }
     // `git@host.org:path` is a remote, not a mailbox.
     if local == "git" && next == Some(':') {
+        return None;
+    }
+    // `a@b.transpose()` multiplies matrices.
+    if next == Some('(') && !cut {
         return None;
     }
     let start = candidate.start + local_start;

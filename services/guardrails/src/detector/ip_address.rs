@@ -28,9 +28,11 @@ pub(super) static DETECTOR: Detector = Detector {
     validate,
 };
 
-/// Words that make a dotted number a version.
-const VERSION_WORDS: [&str; 8] = [
-    "version", "versions", "ver", "release", "build", "firmware", "upgrade", "upgraded",
+/// Words that make a dotted number a version or the number of a section.
+#[rustfmt::skip]
+const VERSION_WORDS: [&str; 14] = [
+    "version", "versions", "ver", "release", "build", "firmware", "revision", "upgrade",
+    "upgraded", "section", "chapter", "clause", "figure", "table",
 ];
 /// The longest text form: six groups and an embedded IPv4 address.
 const MAX_V6: usize = 45;
@@ -97,8 +99,13 @@ fn v6(candidate: &Candidate<'_>) -> Option<Verdict> {
     if value.len() > MAX_V6 + 3 {
         return None;
     }
-    let [near, _] = boundary::before(candidate);
+    let [near, far] = boundary::before(candidate);
     let [next, _] = boundary::after(candidate);
+    // `rows[1::2]`, but `http://[::1]`.
+    let indexes = |c: char| c.is_alphanumeric() || matches!(c, '_' | ')' | ']');
+    if near == Some('[') && far.is_some_and(indexes) {
+        return None;
+    }
     let of_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     let mut start = 0;
     // `addr:fe80::1`: the run began at the colon that ends a word.
@@ -124,10 +131,13 @@ fn v6(candidate: &Candidate<'_>) -> Option<Verdict> {
 }
 
 /// Whether an address by syntax is one by look: not `::` alone nor `dead::beef`
-/// (a scope in code reads the same), and not an EUI-64, eight pairs of digits.
+/// or `f64::E` (a scope in code reads the same), and not an EUI-64, eight pairs of digits.
 fn is_plain(address: &str) -> bool {
     let digits = address.bytes().any(|byte| byte.is_ascii_digit());
     let groups = address.split(':').filter(|group| !group.is_empty()).count();
     let eui64 = address.split(':').all(|group| group.len() == 2);
-    (digits || groups > 2) && !eui64
+    let float = ["f32::", "f64::"]
+        .iter()
+        .any(|scope| address.starts_with(scope));
+    (digits || groups > 2) && !eui64 && !float
 }

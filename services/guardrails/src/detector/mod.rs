@@ -12,22 +12,22 @@ mod credit_card;
 mod email;
 mod ip_address;
 mod phone;
-pub mod registry;
+pub(crate) mod registry;
 mod us_ssn;
 
 use std::{borrow::Cow, ops::Range};
 
 /// One kind of thing to find.
 #[derive(Debug)]
-pub struct Detector {
+pub(crate) struct Detector {
     /// The name that a request uses, such as `email`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The type that a finding carries, such as `EMAIL`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What it finds and how it checks it, for `ListDetectors`.
-    pub description: &'static str,
+    pub(crate) description: &'static str,
     /// Whether it runs when neither request nor configuration names detectors.
-    pub default_on: bool,
+    pub(crate) default_on: bool,
     /// What candidates look like.
     pub(crate) patterns: &'static [Pattern],
     /// Judges a candidate: `None` when it is not what it looks like.

@@ -107,13 +107,15 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
                 _ => None,
             }
         }
-        "nanp" => nanp(&digits)
-            .then(|| nanp_score(dialled))
-            .flatten()
-            .map(|score| Verdict::new(span, score).because("nanp")),
+        "nanp" => {
+            let score = nanp(&digits).then(|| nanp_score(dialled)).flatten()?;
+            // Spaces alone separate the columns of a table too.
+            let in_table = score == SPACED && boundary::is_in_row(candidate);
+            (!in_table).then(|| Verdict::new(span, score).because("nanp"))
+        }
         "national" => {
             let plausible = (7..=12).contains(&digits.len())
-                && is_whole_row(candidate)
+                && !boundary::is_in_row(candidate)
                 && !is_date_or_amount(candidate);
             plausible
                 .then(|| with_any_context(candidate, 0.5))
@@ -162,15 +164,6 @@ fn is_piece(candidate: &Candidate<'_>) -> bool {
         || matches!(near, Some('/' | '(' | ':')) && far.is_some_and(|c| c.is_ascii_digit())
 }
 
-/// Whether no further group of digits stands beside the candidate. Without a known
-/// form, a part of a longer row of numbers is not worth a look at its context.
-fn is_whole_row(candidate: &Candidate<'_>) -> bool {
-    let group_beside = |[near, far]: [Option<char>; 2]| {
-        near == Some(' ') && far.is_some_and(|c| c.is_ascii_digit())
-    };
-    !group_beside(boundary::before(candidate)) && !group_beside(boundary::after(candidate))
-}
-
 /// `+44 (0)20 ...`: the bracketed zero is dialled inside the country only.
 fn without_trunk_zero(dialled: &str, mut digits: Vec<u8>) -> Vec<u8> {
     if let Some(at) = dialled.find("(0)") {
@@ -216,6 +209,9 @@ fn nanp(digits: &[u8]) -> bool {
         && !service(&national[3..6])
 }
 
+/// The score of `415 555 2671`.
+const SPACED: f64 = 0.65;
+
 /// How sure the form makes it; `None` for a mix of separators.
 fn nanp_score(dialled: &str) -> Option<f64> {
     if dialled.contains('(') {
@@ -224,12 +220,12 @@ fn nanp_score(dialled: &str) -> Option<f64> {
     let mut tail = dialled.bytes().rev().filter(|byte| !byte.is_ascii_digit());
     match (tail.next(), tail.next()) {
         (Some(a), Some(b)) if a != b => None,
-        (Some(b' '), _) => Some(0.65),
+        (Some(b' '), _) => Some(SPACED),
         _ => Some(0.8),
     }
 }
 
-/// `2024-01-15`, `15.01.2024`, `$1 200 000`.
+/// `2024-01-15`, `15.01.2024`, `$1 200 000`, `10.000.000`.
 fn is_date_or_amount(candidate: &Candidate<'_>) -> bool {
     let [near, _] = boundary::before(candidate);
     let [next, beyond] = boundary::after(candidate);
@@ -239,6 +235,12 @@ fn is_date_or_amount(candidate: &Candidate<'_>) -> bool {
         return true;
     }
     let groups: Vec<&str> = candidate.value().split(['-', '.', ' ']).collect();
+    let thousands = candidate.value().contains('.')
+        && groups[0].len() <= 3
+        && groups[1..].iter().all(|group| group.len() == 3);
+    if thousands {
+        return true;
+    }
     let in_range = |text: &str, low: u32, high: u32| {
         text.parse()
             .is_ok_and(|number: u32| (low..=high).contains(&number))

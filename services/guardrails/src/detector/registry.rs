@@ -3,7 +3,7 @@
 use super::{Detector, credit_card, email, ip_address, phone, us_ssn};
 
 /// All detectors.
-pub static ALL: &[&Detector] = &[
+pub(crate) static ALL: &[&Detector] = &[
     &email::DETECTOR,
     &phone::DETECTOR,
     &us_ssn::DETECTOR,
@@ -12,12 +12,12 @@ pub static ALL: &[&Detector] = &[
 ];
 
 /// The place in [`ALL`] of the detector with this name.
-pub fn index_of(name: &str) -> Option<usize> {
+pub(crate) fn index_of(name: &str) -> Option<usize> {
     ALL.iter().position(|detector| detector.name == name)
 }
 
 /// The detector name most like `name`, for error messages.
-pub fn nearest(name: &str) -> &'static str {
+pub(crate) fn nearest(name: &str) -> &'static str {
     let wanted = name.to_ascii_lowercase();
     ALL.iter()
         .map(|detector| detector.name)

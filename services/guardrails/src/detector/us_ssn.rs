@@ -51,7 +51,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let context = candidate.near(&WORDS);
     let score = match (candidate.pattern, context) {
         ("dashed", false) => 0.85,
-        ("spaced", false) => 0.6,
+        ("spaced", false) if !boundary::is_in_row(candidate) => 0.6,
         ("dashed", true) => 0.95,
         ("spaced", true) => 0.9,
         (_, true) => 0.75,

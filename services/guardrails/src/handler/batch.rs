@@ -13,10 +13,11 @@ use std::{
 
 use signalbox_chassis::ApiError;
 use signalbox_proto::guardrails::v1::CheckTextResponse;
+use tokio::sync::Semaphore;
 use tonic::Status;
 use tracing::field;
 
-use super::{INLINE_BYTES, convert};
+use super::{INLINE_BYTES, aborted, convert, on_core};
 use crate::{
     engine::{Engine, EngineError, Selection},
     policy::Policy,
@@ -28,6 +29,7 @@ const MAX_TEXTS: usize = 10_000;
 /// Checks all `texts`, or none when one is over a limit.
 pub(super) async fn check(
     engine: &Arc<Engine>,
+    cores: &Arc<Semaphore>,
     texts: Vec<String>,
     selection: Selection,
     policy: Policy,
@@ -51,7 +53,7 @@ pub(super) async fn check(
         span.in_scope(|| work.check(0..work.texts.len()))
             .map_err(refusal)?
     } else {
-        on_all_cores(&work).await?
+        on_all_cores(&work, cores).await?
     };
     span.record(
         "findings",
@@ -127,21 +129,20 @@ impl Drop for AbandonOnDrop<'_> {
     }
 }
 
-async fn on_all_cores(work: &Arc<Work>) -> Result<Vec<CheckTextResponse>, Status> {
+async fn on_all_cores(
+    work: &Arc<Work>,
+    cores: &Arc<Semaphore>,
+) -> Result<Vec<CheckTextResponse>, Status> {
     let _guard = AbandonOnDrop(work);
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let tasks: Vec<_> = shares(&work.texts, cores)
-        .into_iter()
-        .map(|share| {
-            let work = Arc::clone(work);
-            tokio::task::spawn_blocking(move || work.check(share))
-        })
-        .collect();
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut tasks = Vec::with_capacity(count);
+    for share in shares(&work.texts, count) {
+        let work = Arc::clone(work);
+        tasks.push(on_core(cores, move || work.check(share)).await?);
+    }
     let mut results = Vec::with_capacity(work.texts.len());
     for task in tasks {
-        let share = task
-            .await
-            .map_err(|_| ApiError::internal("the check was aborted"))?;
+        let share = task.await.map_err(aborted)?;
         results.extend(share.map_err(refusal)?);
     }
     Ok(results)
@@ -186,9 +187,10 @@ mod tests {
             policy: Policy::Default,
             abandoned: AtomicBool::new(false),
         });
+        let cores = Arc::new(Semaphore::new(2));
         let answered = tokio::select! {
             biased;
-            _ = on_all_cores(&work) => true,
+            _ = on_all_cores(&work, &cores) => true,
             () = std::future::ready(()) => false,
         };
         assert!(!answered, "eight megabytes were checked in no time");

@@ -1,12 +1,14 @@
 //! The gRPC face of the engine: proto types in, proto types out, no rule of its own.
 //!
 //! A check is pure computation, so a text long enough to hold up the runtime is
-//! checked on a blocking thread ([`INLINE_BYTES`]), and a batch on all cores.
+//! checked on a blocking thread ([`INLINE_BYTES`]), and a batch on all cores. No more
+//! of them run at once than there are cores: more would not be faster, and each
+//! thread keeps automata of its own in memory.
 
 mod batch;
 mod convert;
 
-use std::sync::Arc;
+use std::{num::NonZero, sync::Arc, thread};
 
 use signalbox_chassis::ApiError;
 use signalbox_proto::guardrails::v1::{
@@ -15,6 +17,10 @@ use signalbox_proto::guardrails::v1::{
     ListDetectorsRequest, ListDetectorsResponse, ListPoliciesRequest, ListPoliciesResponse,
     RedactTextRequest, RedactTextResponse, RestoreTextRequest, RestoreTextResponse,
     guardrails_service_server::{GuardrailsService, GuardrailsServiceServer},
+};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, JoinHandle},
 };
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
@@ -34,13 +40,20 @@ const MESSAGE_OVERHEAD: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Handler {
     engine: Arc<Engine>,
+    /// One permit for each core.
+    cores: Arc<Semaphore>,
 }
 
 /// The service, ready for a tonic server. It accepts messages a little larger than
 /// the engine's limits, so that a text over them is refused by name.
 pub fn service(engine: Arc<Engine>) -> GuardrailsServiceServer<Handler> {
     let largest = engine.largest_message().saturating_add(MESSAGE_OVERHEAD);
-    GuardrailsServiceServer::new(Handler { engine }).max_decoding_message_size(largest)
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let handler = Handler {
+        engine,
+        cores: Arc::new(Semaphore::new(cores)),
+    };
+    GuardrailsServiceServer::new(handler).max_decoding_message_size(largest)
 }
 
 impl Handler {
@@ -55,12 +68,33 @@ impl Handler {
         } else {
             let engine = Arc::clone(&self.engine);
             let span = tracing::Span::current();
-            tokio::task::spawn_blocking(move || span.in_scope(|| work(&engine)))
+            on_core(&self.cores, move || span.in_scope(|| work(&engine)))
+                .await?
                 .await
-                .map_err(|_| ApiError::internal("the check was aborted"))?
+                .map_err(aborted)?
         };
         done.map_err(|error| convert::engine_error(error, "text").into())
     }
+}
+
+/// Waits for a free core and starts `work` on a blocking thread. The core stays
+/// taken until the work ends, also when nobody waits for it any more.
+async fn on_core<T: Send + 'static>(
+    cores: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Status> {
+    let permit = Arc::clone(cores).acquire_owned().await;
+    let permit = permit.map_err(|_| ApiError::internal("the service is closed"))?;
+    Ok(tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(permit);
+        done
+    }))
+}
+
+/// The runtime is shutting down, or a check panicked.
+fn aborted(_: JoinError) -> ApiError {
+    ApiError::internal("the check was aborted")
 }
 
 fn selection(detectors: &[String]) -> Result<Selection, Status> {
@@ -96,7 +130,8 @@ impl GuardrailsService for Handler {
         let request = request.into_inner();
         let policy = policy(&request.policy)?;
         let selection = selection(&request.detectors)?;
-        let results = batch::check(&self.engine, request.texts, selection, policy).await?;
+        let results =
+            batch::check(&self.engine, &self.cores, request.texts, selection, policy).await?;
         Ok(Response::new(BatchCheckTextResponse { results }))
     }
 
