@@ -4,8 +4,10 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 const PROTO: &str = "../../proto";
-const FILES: [&str; 2] =
-    ["signalbox/embeddings/v1/embeddings.proto", "signalbox/router/v1/router.proto"];
+const FILES: [&str; 2] = [
+    "signalbox/embeddings/v1/embeddings.proto",
+    "signalbox/router/v1/router.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO}/signalbox");
@@ -14,10 +16,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true);
     compiler.open_files(FILES)?;
     let descriptors = compiler.encode_file_descriptor_set();
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bench.binpb"), &descriptors)?;
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("bench.binpb"),
+        &descriptors,
+    )?;
 
     let mut prost = tonic_prost_build::Config::new();
-    prost.bytes(["."]).extern_path(".google.protobuf", "::pbjson_types");
+    prost
+        .bytes(["."])
+        .extern_path(".google.protobuf", "::pbjson_types");
     tonic_prost_build::configure()
         // Keeps the path above: the builder would add another one of its own.
         .compile_well_known_types(true)

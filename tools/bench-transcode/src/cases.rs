@@ -10,7 +10,13 @@ use signalbox_transcode::Transcoder;
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bench.binpb"));
 
 /// Messages with pbjson's serde implementations.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::doc_markdown)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::doc_markdown
+)]
 mod proto {
     pub mod router {
         include!(concat!(env!("OUT_DIR"), "/signalbox.router.v1.rs"));
@@ -18,7 +24,10 @@ mod proto {
     }
     pub mod embeddings {
         include!(concat!(env!("OUT_DIR"), "/signalbox.embeddings.v1.rs"));
-        include!(concat!(env!("OUT_DIR"), "/signalbox.embeddings.v1.serde.rs"));
+        include!(concat!(
+            env!("OUT_DIR"),
+            "/signalbox.embeddings.v1.serde.rs"
+        ));
     }
 }
 
@@ -79,7 +88,11 @@ pub(crate) fn all() -> Result<Vec<Case>, Box<dyn Error>> {
             chat,
             &chat_request(50_000),
         )?,
-        wire_to_json::<proto::router::ChatCompletion>("chat completion, out", completion, &answer())?,
+        wire_to_json::<proto::router::ChatCompletion>(
+            "chat completion, out",
+            completion,
+            &answer(),
+        )?,
         json_to_wire::<proto::embeddings::CreateEmbeddingsResponse>(
             "embeddings 32x384, in",
             embeddings,
@@ -111,7 +124,11 @@ fn chat_request(prompt_bytes: usize) -> Value {
 }
 
 fn answer() -> Value {
-    let text: String = "A short answer, with a line\nbreak. ".chars().cycle().take(800).collect();
+    let text: String = "A short answer, with a line\nbreak. "
+        .chars()
+        .cycle()
+        .take(800)
+        .collect();
     json!({
         "id": "chatcmpl-01HZY3V7M3Q6K1T4J0C8N5R2XW", "object": "chat.completion",
         "created": 1_750_000_000, "model": "smollm2-135m",
@@ -148,7 +165,9 @@ fn transcoder() -> Result<Transcoder, Box<dyn Error>> {
 
 fn descriptor(name: &str) -> Result<MessageDescriptor, Box<dyn Error>> {
     let pool = DescriptorPool::decode(DESCRIPTORS)?;
-    Ok(pool.get_message_by_name(name).ok_or("the message is not in the contract")?)
+    Ok(pool
+        .get_message_by_name(name)
+        .ok_or("the message is not in the contract")?)
 }
 
 fn json_to_wire<M>(
@@ -187,7 +206,13 @@ where
             run: Box::new(move || Ok(serde_json::from_str::<M>(&typed)?.encode_to_vec())),
         },
     ];
-    Ok(Case { name, json_bytes: json.len(), codecs, same: same_wire, descriptor })
+    Ok(Case {
+        name,
+        json_bytes: json.len(),
+        codecs,
+        same: same_wire,
+        descriptor,
+    })
 }
 
 fn wire_to_json<M>(
@@ -204,7 +229,9 @@ where
     let transcoder = transcoder()?;
     let json_bytes = transcoder.wire_to_json(message, &ours)?.len();
     let reflected = descriptor.clone();
-    let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .use_proto_field_name(true);
     let codecs = vec![
         Codec {
             name: "direct (ours)",
@@ -224,5 +251,11 @@ where
             run: Box::new(move || Ok(serde_json::to_vec(&M::decode(typed.as_slice())?)?)),
         },
     ];
-    Ok(Case { name, json_bytes, codecs, same: same_json, descriptor })
+    Ok(Case {
+        name,
+        json_bytes,
+        codecs,
+        same: same_json,
+        descriptor,
+    })
 }

@@ -12,7 +12,10 @@ pub(crate) fn print(results: &[Measured]) {
         "| {:<24} | {:<14} | {:>9} | {:>11} | {:>8} | {:>9} | {:>8} |",
         "message", "codec", "JSON, B", "ns/op", "MB/s", "allocs/op", "slower"
     );
-    println!("|{:-<26}|{:-<16}|{:->11}|{:->13}|{:->10}|{:->11}|{:->10}|", "", "", ":", ":", ":", ":", ":");
+    println!(
+        "|{:-<26}|{:-<16}|{:->11}|{:->13}|{:->10}|{:->11}|{:->10}|",
+        "", "", ":", ":", ":", ":", ":"
+    );
     for result in results {
         let first = results.iter().find(|other| other.case == result.case);
         let ratio = first.map_or(1.0, |first| result.ns_per_op / first.ns_per_op);
