@@ -87,7 +87,9 @@ pub(crate) fn put(plan: &Plan, chain: &[(u32, u16)], text: &str, out: &mut Vec<u
                         .unwrap_or_else(|| Err("it cannot be given as text".to_owned()));
                     parsed.map_err(Fault::field).map_err(in_field)?;
                 }
-                _ => scalar::base64(text, out).map_err(Fault::field).map_err(in_field)?,
+                _ => scalar::base64(text, out)
+                    .map_err(Fault::field)
+                    .map_err(in_field)?,
             }
             wire::close(out, mark);
         }
@@ -145,7 +147,13 @@ fn form_decode(text: &str) -> Option<String> {
 /// each with its dotted name. Nested messages are entered to a bounded depth.
 pub(crate) fn query_fields(plan: &Plan, root: u32) -> Vec<(String, Chain)> {
     let mut found = Vec::new();
-    collect(plan, root, &mut String::new(), &mut Chain::new(), &mut found);
+    collect(
+        plan,
+        root,
+        &mut String::new(),
+        &mut Chain::new(),
+        &mut found,
+    );
     found
 }
 

@@ -122,7 +122,10 @@ impl<'d> Builder<'d> {
         for service in self.selected(&pool)? {
             methods.extend(service.methods());
         }
-        let mut work = Work { quirks: &self.quirks, ..Work::default() };
+        let mut work = Work {
+            quirks: &self.quirks,
+            ..Work::default()
+        };
         let mut annotated = Vec::new();
         let extension = rule::extension(&pool);
         for method in &methods {
@@ -138,7 +141,10 @@ impl<'d> Builder<'d> {
         work.switches(&methods)?;
         for quirk in &self.quirks {
             work.check_known(&pool, quirk)?;
-            work.bend(quirk).map_err(|problem| BuildError::Quirk { quirk: *quirk, problem })?;
+            work.bend(quirk).map_err(|problem| BuildError::Quirk {
+                quirk: *quirk,
+                problem,
+            })?;
         }
         let plan = std::mem::take(&mut work.plan).finish();
         for (rpc, method, rules) in annotated {
@@ -155,7 +161,9 @@ impl<'d> Builder<'d> {
             max_response: self.max_response,
             pool,
         };
-        Ok(Transcoder { inner: Arc::new(inner) })
+        Ok(Transcoder {
+            inner: Arc::new(inner),
+        })
     }
 
     fn selected(
@@ -166,14 +174,18 @@ impl<'d> Builder<'d> {
             return Ok(pool.services().collect());
         };
         let find = |name: &String| {
-            pool.get_service_by_name(name).ok_or_else(|| BuildError::UnknownService(name.clone()))
+            pool.get_service_by_name(name)
+                .ok_or_else(|| BuildError::UnknownService(name.clone()))
         };
         names.iter().map(find).collect()
     }
 }
 
 fn at(method: &MethodDescriptor, problem: impl Into<String>) -> BuildError {
-    BuildError::Rpc { rpc: method.full_name().to_owned(), problem: problem.into() }
+    BuildError::Rpc {
+        rpc: method.full_name().to_owned(),
+        problem: problem.into(),
+    }
 }
 
 #[derive(Default)]
@@ -193,13 +205,20 @@ impl Work<'_> {
             return Ok(index);
         }
         if method.is_client_streaming() {
-            return Err(at(method, "its requests are a stream, which HTTP has no form for"));
+            return Err(at(
+                method,
+                "its requests are a stream, which HTTP has no form for",
+            ));
         }
         let mut message = |descriptor| -> Result<u32, BuildError> {
-            let index = self.plan.message(&descriptor).map_err(|problem| at(method, problem))?;
+            let index = self
+                .plan
+                .message(&descriptor)
+                .map_err(|problem| at(method, problem))?;
             match find_any(&self.plan, index) {
                 Some(place) => {
-                    let problem = format!("{place} is a google.protobuf.Any, which REST cannot carry");
+                    let problem =
+                        format!("{place} is a google.protobuf.Any, which REST cannot carry");
                     Err(at(method, problem))
                 }
                 None => Ok(index),
@@ -208,15 +227,27 @@ impl Work<'_> {
         let (input, output) = (message(method.input())?, message(method.output())?);
         let name = method.full_name();
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-        let open_ai = self.quirks.iter().any(|q| matches!(q, Quirk::OpenAiErrors { rpc } if *rpc == name));
+        let open_ai = self
+            .quirks
+            .iter()
+            .any(|q| matches!(q, Quirk::OpenAiErrors { rpc } if *rpc == name));
         let rpc = Rpc {
             name: name.into(),
-            path: path.parse().map_err(|_| at(method, "its name is not a path"))?,
+            path: path
+                .parse()
+                .map_err(|_| at(method, "its name is not a path"))?,
             input,
             output,
             streaming: method.is_server_streaming(),
-            shape: if open_ai { ErrorShape::OpenAi } else { ErrorShape::GoogleRpc },
-            done_marker: self.quirks.iter().any(|q| matches!(q, Quirk::DoneMarker { rpc } if *rpc == name)),
+            shape: if open_ai {
+                ErrorShape::OpenAi
+            } else {
+                ErrorShape::GoogleRpc
+            },
+            done_marker: self
+                .quirks
+                .iter()
+                .any(|q| matches!(q, Quirk::DoneMarker { rpc } if *rpc == name)),
             switch: None,
         };
         self.rpcs.push(rpc);
@@ -226,13 +257,21 @@ impl Work<'_> {
 
     fn switches(&mut self, methods: &[MethodDescriptor]) -> Result<(), BuildError> {
         for quirk in self.quirks {
-            let Quirk::StreamSwitch { unary, streaming, field } = *quirk else {
+            let Quirk::StreamSwitch {
+                unary,
+                streaming,
+                field,
+            } = *quirk
+            else {
                 continue;
             };
             let Some(&from) = self.by_name.get(unary) else {
                 continue;
             };
-            let refuse = |problem: String| BuildError::Quirk { quirk: *quirk, problem };
+            let refuse = |problem: String| BuildError::Quirk {
+                quirk: *quirk,
+                problem,
+            };
             let method = methods
                 .iter()
                 .find(|method| method.full_name() == streaming)
@@ -246,7 +285,9 @@ impl Work<'_> {
             }
             let input = self.plan.get(self.rpcs[from].input);
             let found = input.and_then(|input| input.by_name(field));
-            let number = found.filter(|(_, field)| field.kind == Kind::Bool).map(|(_, f)| f.number);
+            let number = found
+                .filter(|(_, field)| field.kind == Kind::Bool)
+                .map(|(_, f)| f.number);
             let number = number.ok_or_else(|| refuse(format!("`{field}` is not a bool field")))?;
             self.rpcs[from].switch = Some((number, to));
         }
@@ -256,19 +297,21 @@ impl Work<'_> {
     /// Refuses a quirk that names what the whole contract does not have.
     fn check_known(&self, pool: &DescriptorPool, quirk: &Quirk) -> Result<(), BuildError> {
         let rpc_known = |rpc: &str| {
-            pool.services().any(|service| service.methods().any(|m| m.full_name() == rpc))
+            pool.services()
+                .any(|service| service.methods().any(|m| m.full_name() == rpc))
         };
         let missing = match *quirk {
             Quirk::WrapScalar { message, .. }
             | Quirk::StringOrParts { message, .. }
             | Quirk::EmbeddingInput { message, .. }
             | Quirk::RenameOut { message, .. }
-            | Quirk::NullWhenUnset { message, .. } => {
-                pool.get_message_by_name(message).is_none().then_some(message)
-            }
-            Quirk::StreamSwitch { unary, streaming, .. } => {
-                [unary, streaming].into_iter().find(|rpc| !rpc_known(rpc))
-            }
+            | Quirk::NullWhenUnset { message, .. } => pool
+                .get_message_by_name(message)
+                .is_none()
+                .then_some(message),
+            Quirk::StreamSwitch {
+                unary, streaming, ..
+            } => [unary, streaming].into_iter().find(|rpc| !rpc_known(rpc)),
             Quirk::DoneMarker { rpc } | Quirk::OpenAiErrors { rpc } => {
                 (!rpc_known(rpc)).then_some(rpc)
             }
@@ -288,9 +331,21 @@ impl Work<'_> {
             Quirk::WrapScalar { message, field } | Quirk::NullWhenUnset { message, field } => {
                 (message, field, None)
             }
-            Quirk::StringOrParts { message, field, parts } => (message, field, Some(parts)),
-            Quirk::EmbeddingInput { message, field, tokens } => (message, field, Some(tokens)),
-            Quirk::RenameOut { message, field, as_field } => (message, as_field, Some(field)),
+            Quirk::StringOrParts {
+                message,
+                field,
+                parts,
+            } => (message, field, Some(parts)),
+            Quirk::EmbeddingInput {
+                message,
+                field,
+                tokens,
+            } => (message, field, Some(tokens)),
+            Quirk::RenameOut {
+                message,
+                field,
+                as_field,
+            } => (message, as_field, Some(field)),
             Quirk::StreamSwitch { .. } | Quirk::DoneMarker { .. } | Quirk::OpenAiErrors { .. } => {
                 return Ok(());
             }
@@ -351,9 +406,10 @@ impl Work<'_> {
             .map_err(|problem| fail(format!("its path `{}` is wrong: {problem}", rule.path)))?;
         let http_method = match rule.method.as_str() {
             "*" => None,
-            name => Some(Method::from_bytes(name.as_bytes()).map_err(|_| {
-                fail(format!("`{name}` is not an HTTP method"))
-            })?),
+            name => Some(
+                Method::from_bytes(name.as_bytes())
+                    .map_err(|_| fail(format!("`{name}` is not an HTTP method")))?,
+            ),
         };
         let (input, output) = (self.rpcs[rpc].input, self.rpcs[rpc].output);
         let mut variables = Vec::new();
@@ -362,14 +418,21 @@ impl Work<'_> {
                 .map_err(|problem| fail(format!("its path `{}`: {problem}", rule.path)))?;
             if !matches!(bind::takes_text(plan, &chain), Some(Card::One { .. })) {
                 let name = variable.field.join(".");
-                return Err(fail(format!("its path binds `{name}`, which is no single value")));
+                return Err(fail(format!(
+                    "its path binds `{name}`, which is no single value"
+                )));
             }
             variables.push(chain);
         }
         let field = |message: u32, name: &str, role: &str| {
             let message = plan.message(message);
             let found = message.by_name(name).map(|(index, _)| index);
-            found.ok_or_else(|| fail(format!("its {role}: {} has no field `{name}`", message.full_name)))
+            found.ok_or_else(|| {
+                fail(format!(
+                    "its {role}: {} has no field `{name}`",
+                    message.full_name
+                ))
+            })
         };
         let body = match rule.body.as_str() {
             "" => BodyRule::None,
@@ -410,7 +473,10 @@ fn find_any(plan: &PlanBuilder, root: u32) -> Option<String> {
             let Kind::Message(inner) = field.kind else {
                 continue;
             };
-            if plan.get(inner).is_some_and(|inner| inner.shape == Shape::Any) {
+            if plan
+                .get(inner)
+                .is_some_and(|inner| inner.shape == Shape::Any)
+            {
                 return Some(format!("{}.{}", message.full_name, field.name));
             }
             if !seen.contains(&inner) {

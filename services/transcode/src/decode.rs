@@ -42,7 +42,10 @@ pub(crate) fn message(plan: &Plan, index: u32, json: &str, out: &mut Vec<u8>) ->
 /// As [`message`]; paths start with the field's name.
 pub(crate) fn field(plan: &Plan, field: &Field, json: &str, out: &mut Vec<u8>) -> Read<()> {
     run(plan, json, out, |decoder| {
-        decoder.member(None, field).map(drop).map_err(|fault| fault.in_field(&field.name))
+        decoder
+            .member(None, field)
+            .map(drop)
+            .map_err(|fault| fault.in_field(&field.name))
     })
 }
 
@@ -55,7 +58,12 @@ fn run(
     let start = out.len();
     let pass = |out: &mut Vec<u8>, last_wins: bool| {
         let scan = Scanner::new(json);
-        let mut decoder = Decoder { plan, scan, out, last_wins };
+        let mut decoder = Decoder {
+            plan,
+            scan,
+            out,
+            last_wins,
+        };
         read(&mut decoder)?;
         decoder.scan.end()
     };
@@ -103,7 +111,11 @@ impl Seen {
 
     fn contains(&self, index: u16) -> bool {
         let (word, bit) = (usize::from(index / 64), 1u64 << (index % 64));
-        let slot = if word == 0 { self.low } else { self.high.get(word - 1).copied().unwrap_or(0) };
+        let slot = if word == 0 {
+            self.low
+        } else {
+            self.high.get(word - 1).copied().unwrap_or(0)
+        };
         slot & bit != 0
     }
 }
@@ -114,7 +126,10 @@ impl<'a> Decoder<'_, 'a> {
         let mark = self.scan.mark();
         self.scan.skip()?;
         self.scan.reset(mark);
-        Err(Fault::field(format!("expected {what}, found {}", self.scan.describe())))
+        Err(Fault::field(format!(
+            "expected {what}, found {}",
+            self.scan.describe()
+        )))
     }
 
     /// The fields of the message `index`, in whatever JSON form it has.
@@ -131,7 +146,11 @@ impl<'a> Decoder<'_, 'a> {
         if self.scan.peek()? != b'{' {
             return self.expected("an object");
         }
-        let last = if self.last_wins { Some(self.last_positions(message)?) } else { None };
+        let last = if self.last_wins {
+            Some(self.last_positions(message)?)
+        } else {
+            None
+        };
         let (mut seen, mut set) = (Seen::default(), Seen::default());
         let mut more = self.scan.open_object()?;
         while more {
@@ -310,7 +329,10 @@ impl<'a> Decoder<'_, 'a> {
 
     fn list(&mut self, field: &Field, packed: bool) -> Read<()> {
         if self.scan.peek()? != b'[' {
-            let expected = format!("an array, each element {}", scalar::expected(self.plan, field.kind));
+            let expected = format!(
+                "an array, each element {}",
+                scalar::expected(self.plan, field.kind)
+            );
             return self.expected(&expected);
         }
         let mut more = self.scan.open_array()?;
@@ -358,7 +380,8 @@ impl<'a> Decoder<'_, 'a> {
             };
             self.map_key(key, key_kind).map_err(in_entry)?;
             self.scan.peek()?;
-            self.single(field.kind, value_tag, false).map_err(in_entry)?;
+            self.single(field.kind, value_tag, false)
+                .map_err(in_entry)?;
             wire::close(self.out, mark);
             more = self.scan.next_member()?;
         }
@@ -386,8 +409,14 @@ impl<'a> Decoder<'_, 'a> {
 
 /// Refuses a second member of one oneof.
 fn only_member(message: &Message, oneof: u16, index: u16, set: &Seen) -> Read<()> {
-    let members = message.oneofs.get(usize::from(oneof)).map_or(&[][..], Vec::as_slice);
-    match members.iter().find(|&&other| other != index && set.contains(other)) {
+    let members = message
+        .oneofs
+        .get(usize::from(oneof))
+        .map_or(&[][..], Vec::as_slice);
+    match members
+        .iter()
+        .find(|&&other| other != index && set.contains(other))
+    {
         None => Ok(()),
         Some(&other) => {
             let (this, other) = (&message.field(index).name, &message.field(other).name);

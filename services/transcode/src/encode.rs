@@ -33,7 +33,14 @@ pub(crate) fn message(
     out: &mut Vec<u8>,
 ) -> Result<(), Corrupt> {
     let slots = Vec::with_capacity(32);
-    Encoder { plan, out, slots, depth: 0, terse: false }.message(index, bytes)
+    Encoder {
+        plan,
+        out,
+        slots,
+        depth: 0,
+        terse: false,
+    }
+    .message(index, bytes)
 }
 
 /// As [`message`], but a field that is not on the wire is left out.
@@ -46,7 +53,14 @@ pub(crate) fn terse_message(
     bytes: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Corrupt> {
-    Encoder { plan, out, slots: Vec::new(), depth: 0, terse: true }.message(index, bytes)
+    Encoder {
+        plan,
+        out,
+        slots: Vec::new(),
+        depth: 0,
+        terse: true,
+    }
+    .message(index, bytes)
 }
 
 /// Appends the JSON of one field of the message `index`, `null` when unset.
@@ -60,7 +74,13 @@ pub(crate) fn field(
     bytes: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Corrupt> {
-    let mut encoder = Encoder { plan, out, slots: Vec::new(), depth: 0, terse: false };
+    let mut encoder = Encoder {
+        plan,
+        out,
+        slots: Vec::new(),
+        depth: 0,
+        terse: false,
+    };
     let message = plan.message(index);
     let base = encoder.index(message, bytes)?;
     let slot = encoder.slots[base + usize::from(field)];
@@ -156,7 +176,8 @@ impl Encoder<'_> {
     /// Notes where each field of the message lies, on top of the slots.
     fn index(&mut self, message: &Message, bytes: &[u8]) -> Result<usize, Corrupt> {
         let base = self.slots.len();
-        self.slots.resize(base + message.fields.len(), Slot::default());
+        self.slots
+            .resize(base + message.fields.len(), Slot::default());
         let mut reader = Reader::new(bytes);
         while !reader.done() {
             let first = reader.pos();
@@ -363,5 +384,9 @@ fn check_wire(field: &Field, wire: WireType) -> Result<(), Corrupt> {
             wire == field.kind.wire_type() || (wire == WireType::Len && field.kind.packable())
         }
     };
-    if fits { Ok(()) } else { Err(Corrupt("a field has the wrong wire type")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Corrupt("a field has the wrong wire type"))
+    }
 }

@@ -40,11 +40,17 @@ pub(crate) enum Report {
 
 impl Fault {
     pub(crate) fn syntax(at: usize, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner::Syntax { at, message: message.into() }))
+        Self(Box::new(Inner::Syntax {
+            at,
+            message: message.into(),
+        }))
     }
 
     pub(crate) fn field(message: impl Into<String>) -> Self {
-        Self(Box::new(Inner::Field { path: Vec::new(), message: message.into() }))
+        Self(Box::new(Inner::Field {
+            path: Vec::new(),
+            message: message.into(),
+        }))
     }
 
     pub(crate) fn duplicate() -> Self {
@@ -111,9 +117,14 @@ fn render(path: &[Step]) -> String {
 /// Both count from 1; a column is a character.
 fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let line_start = before
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let starts = before[line_start..].iter().filter(|&&byte| byte & 0xc0 != 0x80);
+    let starts = before[line_start..]
+        .iter()
+        .filter(|&&byte| byte & 0xc0 != 0x80);
     (line, starts.count() + 1)
 }
 
@@ -132,18 +143,33 @@ mod tests {
 
     #[test]
     fn paths_read_from_the_outside_in() {
-        let fault = Fault::field("wrong").in_field("role").at_index(2).in_field("messages");
+        let fault = Fault::field("wrong")
+            .in_field("role")
+            .at_index(2)
+            .in_field("messages");
         let report = fault.report("");
-        assert_eq!(report, Report::Field("messages[2].role".into(), "wrong".into()));
+        assert_eq!(
+            report,
+            Report::Field("messages[2].role".into(), "wrong".into())
+        );
         let fault = Fault::field("wrong").at_key("a b").in_field("labels");
-        assert_eq!(fault.report(""), Report::Field("labels[\"a b\"]".into(), "wrong".into()));
+        assert_eq!(
+            fault.report(""),
+            Report::Field("labels[\"a b\"]".into(), "wrong".into())
+        );
     }
 
     #[test]
     fn positions_count_lines_and_characters_from_one() {
         let fault = Fault::syntax(8, "bad");
-        assert_eq!(fault.report("{\n\u{e9}\u{e9}: x"), Report::Json("bad at line 2, column 5".into()));
+        assert_eq!(
+            fault.report("{\n\u{e9}\u{e9}: x"),
+            Report::Json("bad at line 2, column 5".into())
+        );
         let fault = Fault::syntax(99, "bad");
-        assert_eq!(fault.report("ab"), Report::Json("bad at line 1, column 3".into()));
+        assert_eq!(
+            fault.report("ab"),
+            Report::Json("bad at line 1, column 3".into())
+        );
     }
 }

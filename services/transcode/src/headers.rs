@@ -45,7 +45,10 @@ pub(crate) fn to_grpc(headers: &mut HeaderMap) -> Result<(), Status> {
     // Frames are read here, so they must not be compressed.
     headers.remove("grpc-encoding");
     headers.remove("grpc-accept-encoding");
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     Ok(())
 }
@@ -80,7 +83,9 @@ fn deadline(headers: &mut HeaderMap) -> Result<(), Status> {
 /// fits is chosen. A fraction of it is rounded up.
 fn grpc_timeout(text: &str) -> Option<HeaderValue> {
     let text = text.trim();
-    let unit_at = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit_at = text
+        .find(|c: char| c != '.' && !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let nanos_per_unit: u128 = match unit.trim() {
         "" | "s" => 1_000_000_000,
@@ -137,7 +142,17 @@ mod tests {
         ] {
             assert_eq!(grpc_timeout(text).unwrap(), expected, "{text}");
         }
-        for text in ["", "-1", "1.2.3", "1.", ".5", "abc", "1 day", "1e3", "99999999999999"] {
+        for text in [
+            "",
+            "-1",
+            "1.2.3",
+            "1.",
+            ".5",
+            "abc",
+            "1 day",
+            "1e3",
+            "99999999999999",
+        ] {
             assert!(grpc_timeout(text).is_none(), "{text}");
         }
     }

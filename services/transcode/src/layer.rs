@@ -34,7 +34,10 @@ impl<S> Layer<S> for TranscodeLayer {
     type Service = Transcode<S>;
 
     fn layer(&self, inner: S) -> Transcode<S> {
-        Transcode { inner, transcoder: self.0.clone() }
+        Transcode {
+            inner,
+            transcoder: self.0.clone(),
+        }
     }
 }
 
@@ -62,12 +65,16 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let grpc = request.headers().get(header::CONTENT_TYPE);
         if grpc.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
-            return ResponseFuture::Pass { future: self.inner.call(request) };
+            return ResponseFuture::Pass {
+                future: self.inner.call(request),
+            };
         }
         let inner = &self.transcoder.inner;
         let path = request.uri().path();
         match inner.table.find(request.method(), path) {
-            Found::Nothing => ResponseFuture::Pass { future: self.inner.call(request) },
+            Found::Nothing => ResponseFuture::Pass {
+                future: self.inner.call(request),
+            },
             Found::Method(methods, route) => {
                 let allow = allow(&methods);
                 let refusal = status::method_not_allowed(request.method(), &allow);
@@ -76,7 +83,9 @@ where
                 if let Ok(allow) = HeaderValue::try_from(allow) {
                     response.headers_mut().insert(header::ALLOW, allow);
                 }
-                ResponseFuture::Made { response: Some(response) }
+                ResponseFuture::Made {
+                    response: Some(response),
+                }
             }
             Found::Route(route, _) => {
                 // The instance that is ready serves this request; its clone
@@ -84,7 +93,9 @@ where
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
                 let serve = serve(self.transcoder.clone(), ready, route, request);
-                ResponseFuture::Rest { future: Box::pin(serve) }
+                ResponseFuture::Rest {
+                    future: Box::pin(serve),
+                }
             }
         }
     }

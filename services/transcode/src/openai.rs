@@ -109,7 +109,11 @@ pub fn openai_quirks() -> Vec<Quirk> {
             message: "signalbox.router.v1.ChunkChoice",
             field: "finish_reason",
         },
-        Quirk::StreamSwitch { unary: CHAT, streaming: STREAM, field: "stream" },
+        Quirk::StreamSwitch {
+            unary: CHAT,
+            streaming: STREAM,
+            field: "stream",
+        },
         Quirk::DoneMarker { rpc: STREAM },
         Quirk::OpenAiErrors { rpc: CHAT },
         Quirk::OpenAiErrors { rpc: STREAM },

@@ -90,10 +90,13 @@ pub(crate) struct Field {
 impl Field {
     /// The tag of a single, unpacked record.
     pub(crate) fn tag(&self) -> u64 {
-        tag(self.number, match self.card {
-            Card::Map { .. } => WireType::Len,
-            Card::One { .. } | Card::List { .. } => self.kind.wire_type(),
-        })
+        tag(
+            self.number,
+            match self.card {
+                Card::Map { .. } => WireType::Len,
+                Card::One { .. } | Card::List { .. } => self.kind.wire_type(),
+            },
+        )
     }
 
     /// The tag of a packed or length-delimited record.
@@ -163,9 +166,13 @@ pub(crate) enum Accept {
     /// A list that may be given as its one element.
     WrapScalar,
     /// A string, or a list that fills the field `parts` instead.
-    StringOrParts { parts: u16 },
+    StringOrParts {
+        parts: u16,
+    },
     /// A string, strings, token ids or lists of token ids; ids fill `tokens`.
-    EmbeddingInput { tokens: u16 },
+    EmbeddingInput {
+        tokens: u16,
+    },
 }
 
 /// How a field is written where that differs from proto3 JSON.
@@ -174,7 +181,9 @@ pub(crate) enum Emit {
     Plain,
     NullWhenUnset,
     /// The bytes field `packed` is written in this field's place when set.
-    OrPacked { packed: u16 },
+    OrPacked {
+        packed: u16,
+    },
     /// Written only through another field's `OrPacked`.
     Hidden,
 }
@@ -193,11 +202,17 @@ pub(crate) struct Enum {
 
 impl Enum {
     pub(crate) fn number(&self, name: &str) -> Option<i32> {
-        self.values.iter().find(|(known, _)| **known == *name).map(|(_, number)| *number)
+        self.values
+            .iter()
+            .find(|(known, _)| **known == *name)
+            .map(|(_, number)| *number)
     }
 
     pub(crate) fn name(&self, number: i32) -> Option<&str> {
-        self.values.iter().find(|(_, known)| *known == number).map(|(name, _)| &**name)
+        self.values
+            .iter()
+            .find(|(_, known)| *known == number)
+            .map(|(name, _)| &**name)
     }
 }
 
@@ -235,7 +250,10 @@ impl Numbers {
         match self.small.get(number as usize) {
             Some(&found) => found.checked_sub(1),
             None => {
-                let at = self.large.binary_search_by_key(&number, |(known, _)| *known).ok()?;
+                let at = self
+                    .large
+                    .binary_search_by_key(&number, |(known, _)| *known)
+                    .ok()?;
                 Some(self.large[at].1)
             }
         }

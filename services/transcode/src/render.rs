@@ -36,8 +36,13 @@ pub fn error_response(status: &Status, shape: ErrorShape) -> Response<Body> {
     *response.status_mut() = http_status(status);
     let headers = response.headers_mut();
     pass_metadata(status.metadata().as_ref(), headers);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let delay = status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay);
     if let Some(delay) = delay {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, seconds.into());
@@ -50,9 +55,13 @@ pub(crate) fn error_json(status: &Status, shape: ErrorShape) -> Value {
     match shape {
         ErrorShape::OpenAi => open_ai(status),
         ErrorShape::GoogleRpc => {
-            let details = tonic_types::Status::decode(status.details()).unwrap_or_default().details;
-            let details: Vec<Value> =
-                details.iter().map(|any| detail(&any.type_url, &any.value)).collect();
+            let details = tonic_types::Status::decode(status.details())
+                .unwrap_or_default()
+                .details;
+            let details: Vec<Value> = details
+                .iter()
+                .map(|any| detail(&any.type_url, &any.value))
+                .collect();
             json!({
                 "code": i32::from(status.code()),
                 "message": status.message(),
@@ -66,8 +75,12 @@ fn open_ai(status: &Status) -> Value {
     let info = status.get_details_error_info();
     let known = info.as_ref().map(|info| info.reason.as_str());
     let code = known.map_or_else(|| code_name(status.code()).to_owned(), str::to_lowercase);
-    let violations = status.get_details_bad_request().map(|bad| bad.field_violations);
-    let param = violations.and_then(|all| all.into_iter().next()).map(|first| first.field);
+    let violations = status
+        .get_details_bad_request()
+        .map(|bad| bad.field_violations);
+    let param = violations
+        .and_then(|all| all.into_iter().next())
+        .map(|first| first.field);
     let kind = match (status.code(), known) {
         (_, Some(reason::MESSAGE_TOO_LARGE | reason::METHOD_NOT_ALLOWED)) => {
             "invalid_request_error"
@@ -133,7 +146,10 @@ static DETAILS: LazyLock<(Plan, Vec<String>)> = LazyLock::new(|| {
 fn detail(type_url: &str, value: &[u8]) -> Value {
     let (plan, known) = &*DETAILS;
     let name = type_url.rsplit('/').next().unwrap_or(type_url);
-    let index = plan.messages.iter().position(|message| *message.full_name == *name);
+    let index = plan
+        .messages
+        .iter()
+        .position(|message| *message.full_name == *name);
     let mut object = None;
     if let Some(index) = index.filter(|_| known.iter().any(|known| known == name)) {
         let mut text = Vec::new();
@@ -142,7 +158,9 @@ fn detail(type_url: &str, value: &[u8]) -> Value {
         }
     }
     let mut object: serde_json::Map<String, Value> = object.unwrap_or_else(|| {
-        [("value".to_owned(), STANDARD.encode(value).into())].into_iter().collect()
+        [("value".to_owned(), STANDARD.encode(value).into())]
+            .into_iter()
+            .collect()
     });
     object.insert("@type".to_owned(), type_url.into());
     object.into()

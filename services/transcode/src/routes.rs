@@ -61,10 +61,17 @@ impl Routes {
         }
         let entries = if rest { &mut node.rest } else { &mut node.leaf };
         let verb = template.verb.clone();
-        if let Some(taken) = entries.iter().find(|e| e.verb == verb && e.method == method) {
+        if let Some(taken) = entries
+            .iter()
+            .find(|e| e.verb == verb && e.method == method)
+        {
             return Err(taken.route);
         }
-        entries.push(Entry { verb, method, route });
+        entries.push(Entry {
+            verb,
+            method,
+            route,
+        });
         // A named method goes before the route that takes every method.
         entries.sort_by_key(|entry| entry.method.is_none());
         Ok(())
@@ -77,24 +84,35 @@ impl Routes {
         };
         let mut allowed = Vec::new();
         // With the last colon as a verb first, then as part of a value.
-        if let Some(colon) = rest.rfind(':').filter(|&colon| !rest[colon..].contains('/')) {
+        if let Some(colon) = rest
+            .rfind(':')
+            .filter(|&colon| !rest[colon..].contains('/'))
+        {
             let segments: Vec<&str> = rest[..colon].split('/').collect();
-            let mut search =
-                Search { method, verb: Some(&rest[colon + 1..]), allowed: &mut allowed };
+            let mut search = Search {
+                method,
+                verb: Some(&rest[colon + 1..]),
+                allowed: &mut allowed,
+            };
             if let Some(route) = search.walk(&self.root, &segments) {
                 return Found::Route(route, segments);
             }
         }
         let segments: Vec<&str> = rest.split('/').collect();
-        let mut search = Search { method, verb: None, allowed: &mut allowed };
+        let mut search = Search {
+            method,
+            verb: None,
+            allowed: &mut allowed,
+        };
         if let Some(route) = search.walk(&self.root, &segments) {
             return Found::Route(route, segments);
         }
         match allowed.first() {
             None => Found::Nothing,
-            Some(&(_, route)) => {
-                Found::Method(allowed.into_iter().map(|(method, _)| method).collect(), route)
-            }
+            Some(&(_, route)) => Found::Method(
+                allowed.into_iter().map(|(method, _)| method).collect(),
+                route,
+            ),
         }
     }
 }
@@ -127,7 +145,10 @@ impl Search<'_> {
     }
 
     fn choose(&mut self, entries: &[Entry]) -> Option<usize> {
-        for entry in entries.iter().filter(|entry| entry.verb.as_deref() == self.verb) {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.verb.as_deref() == self.verb)
+        {
             match &entry.method {
                 None => return Some(entry.route),
                 Some(method) if method == self.method => return Some(entry.route),
@@ -188,7 +209,9 @@ mod tests {
         let mut routes = Routes::default();
         for (route, (method, template)) in templates.iter().enumerate() {
             let template = Template::parse(template).unwrap();
-            routes.insert(Some(method.clone()), &template, route).unwrap();
+            routes
+                .insert(Some(method.clone()), &template, route)
+                .unwrap();
         }
         routes
     }
@@ -215,12 +238,18 @@ mod tests {
         assert_eq!(get("/v1/jobs/7/x"), Some(0), "falls back to the rest");
         assert_eq!(get("/v1/jobs/"), Some(0), "a variable is never empty");
         assert_eq!(get("/v2"), None);
-        assert_eq!(route(&routes.find(&Method::POST, "/v1/jobs/7:cancel")), Some(3));
+        assert_eq!(
+            route(&routes.find(&Method::POST, "/v1/jobs/7:cancel")),
+            Some(3)
+        );
     }
 
     #[test]
     fn a_colon_in_a_value_is_not_a_verb() {
-        let routes = routes(&[(Method::GET, "/v1/jobs/{id}"), (Method::POST, "/v1/jobs/{id}:cancel")]);
+        let routes = routes(&[
+            (Method::GET, "/v1/jobs/{id}"),
+            (Method::POST, "/v1/jobs/{id}:cancel"),
+        ]);
         let found = routes.find(&Method::GET, "/v1/jobs/a:b");
         assert_eq!(found, Found::Route(0, vec!["v1", "jobs", "a:b"]));
         let found = routes.find(&Method::POST, "/v1/jobs/a:b:cancel");

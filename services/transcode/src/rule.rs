@@ -73,5 +73,7 @@ fn pattern(annotation: &DynamicMessage) -> Option<(String, String)> {
 
 fn text(message: &DynamicMessage, field: &str) -> String {
     let value = message.get_field_by_name(field);
-    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    value
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -56,7 +56,11 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, pos: 0, depth: 0 }
+        Self {
+            text,
+            pos: 0,
+            depth: 0,
+        }
     }
 
     #[inline]
@@ -84,11 +88,18 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Names what stands after the value.
     pub(crate) fn end(&mut self) -> Read<()> {
-        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of the JSON")) }
+        if self.at_end() {
+            Ok(())
+        } else {
+            Err(self.unexpected("the end of the JSON"))
+        }
     }
 
     fn unexpected(&self, expected: &str) -> Fault {
-        let found = self.text.get(self.pos..).and_then(|rest| rest.chars().next());
+        let found = self
+            .text
+            .get(self.pos..)
+            .and_then(|rest| rest.chars().next());
         match found {
             Some(found) => Fault::syntax(self.pos, format!("expected {expected}, found {found:?}")),
             None => Fault::syntax(self.pos, format!("expected {expected}, found the end")),
@@ -206,7 +217,11 @@ impl<'a> Scanner<'a> {
             }
         }
         self.pos = at + 1;
-        Ok(Text { raw: &self.text[start..at], escaped, at: start })
+        Ok(Text {
+            raw: &self.text[start..at],
+            escaped,
+            at: start,
+        })
     }
 
     /// The number that is next, as written.
@@ -269,7 +284,11 @@ impl<'a> Scanner<'a> {
         match self.peek()? {
             b'"' => {
                 let text = self.string()?;
-                if text.escaped { text.append(&mut Vec::new()) } else { Ok(()) }
+                if text.escaped {
+                    text.append(&mut Vec::new())
+                } else {
+                    Ok(())
+                }
             }
             b'{' => {
                 let mut more = self.open_object()?;
@@ -377,8 +396,8 @@ fn unescape(raw: &str, at: usize, out: &mut Vec<u8>) -> Read<()> {
             Some(b'r') => b'\r',
             Some(b't') => b'\t',
             Some(b'u') => {
-                let (found, size) = unicode(bytes, next)
-                    .map_err(|message| Fault::syntax(at + next, message))?;
+                let (found, size) =
+                    unicode(bytes, next).map_err(|message| Fault::syntax(at + next, message))?;
                 out.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
                 pos = next + size;
                 continue;
@@ -411,7 +430,9 @@ fn unicode(bytes: &[u8], at: usize) -> Result<(char, usize), &'static str> {
 }
 
 fn hex4(digits: Option<&[u8]>) -> Option<u32> {
-    digits?.iter().try_fold(0, |code, &digit| Some(code << 4 | char::from(digit).to_digit(16)?))
+    digits?.iter().try_fold(0, |code, &digit| {
+        Some(code << 4 | char::from(digit).to_digit(16)?)
+    })
 }
 
 #[cfg(test)]
@@ -422,10 +443,44 @@ mod tests {
     #[test]
     fn skips_exactly_what_serde_json_accepts() {
         let cases = [
-            "null", "true", "false", "0", "-0", "-1.5e+3", "1E9", r#""a\u00e9\ud83d\ude00""#, "[]", "{}",
-            r#"{"a":[1,{"b":null}],"c":"d"}"#, " [ 1 , 2 ] ", "[1,]", "{,}", "01", "1.", ".5", "+1",
-            "1e", "nul", "tru", "\"", "\"\\", r#""\x""#, r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#,
-            "\"\n\"", "[", "{\"a\"", "{\"a\":", "{\"a\":1", "{1:2}", "", "1 2", "\u{e9}", "NaN", r#""\u12""#,
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "-1.5e+3",
+            "1E9",
+            r#""a\u00e9\ud83d\ude00""#,
+            "[]",
+            "{}",
+            r#"{"a":[1,{"b":null}],"c":"d"}"#,
+            " [ 1 , 2 ] ",
+            "[1,]",
+            "{,}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "nul",
+            "tru",
+            "\"",
+            "\"\\",
+            r#""\x""#,
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83dx""#,
+            "\"\n\"",
+            "[",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{1:2}",
+            "",
+            "1 2",
+            "\u{e9}",
+            "NaN",
+            r#""\u12""#,
         ];
         for case in cases {
             let mut scanner = Scanner::new(case);

@@ -51,7 +51,11 @@ pub(crate) fn invalid(report: Report) -> Status {
             with_reason(Code::InvalidArgument, reason::INVALID_JSON, message)
         }
         Report::Field(field, problem) => {
-            let field = if field.is_empty() { "body".to_owned() } else { field };
+            let field = if field.is_empty() {
+                "body".to_owned()
+            } else {
+                field
+            };
             violation(reason::INVALID_FIELD, field, problem)
         }
     }
@@ -67,7 +71,11 @@ pub(crate) fn too_large(limit: usize) -> Status {
 }
 
 pub(crate) fn unsupported_media_type(message: impl Into<String>) -> Status {
-    with_reason(Code::InvalidArgument, reason::UNSUPPORTED_MEDIA_TYPE, message)
+    with_reason(
+        Code::InvalidArgument,
+        reason::UNSUPPORTED_MEDIA_TYPE,
+        message,
+    )
 }
 
 pub(crate) fn method_not_allowed(method: &http::Method, allow: &str) -> Status {

@@ -38,7 +38,11 @@ impl Template {
     /// # Errors
     /// Says what is wrong, for the author of the annotation.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut template = Self { segments: Vec::new(), variables: Vec::new(), verb: None };
+        let mut template = Self {
+            segments: Vec::new(),
+            variables: Vec::new(),
+            verb: None,
+        };
         let rest = text.strip_prefix('/').ok_or("it does not start with `/`")?;
         let rest = match split_verb(rest) {
             Some((rest, verb)) => {
@@ -50,13 +54,18 @@ impl Template {
         for part in split_segments(rest)? {
             match part.strip_prefix('{') {
                 Some(inner) => {
-                    let inner = inner.strip_suffix('}').ok_or("a `{` is not closed by a `}`")?;
+                    let inner = inner
+                        .strip_suffix('}')
+                        .ok_or("a `{` is not closed by a `}`")?;
                     template.variable(inner)?;
                 }
                 None => template.segment(part)?,
             }
         }
-        let double = template.segments.iter().position(|segment| *segment == Segment::DoubleStar);
+        let double = template
+            .segments
+            .iter()
+            .position(|segment| *segment == Segment::DoubleStar);
         if double.is_some_and(|at| at + 1 != template.segments.len()) {
             return Err("`**` is not the last segment".to_owned());
         }
@@ -93,7 +102,11 @@ impl Template {
             }
             self.segment(part)?;
         }
-        self.variables.push(Variable { field, start, end: self.segments.len() });
+        self.variables.push(Variable {
+            field,
+            start,
+            end: self.segments.len(),
+        });
         Ok(())
     }
 
@@ -174,7 +187,10 @@ mod tests {
         assert_eq!(template.verb.as_deref(), Some("publish"));
         assert_eq!(template.segments.len(), 5);
         assert_eq!(template.variables[0].field, ["name"]);
-        assert_eq!((template.variables[0].start, template.variables[0].end), (1, 5));
+        assert_eq!(
+            (template.variables[0].start, template.variables[0].end),
+            (1, 5)
+        );
         assert_eq!(template.open_api_path(), "/v1/{name}:publish");
 
         let template = Template::parse("/v1/*/{a.b}").unwrap();
@@ -185,8 +201,21 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_matched() {
         for text in [
-            "", "v1", "/", "/v1//x", "/v1/{", "/v1/}", "/v1/{a", "/v1/{a={b}}", "/v1/**/x", "/v1/{1a}",
-            "/v1/{a}/{a}", "/v1/x:", "/v1/a?b", "/{a=**}/b", "/v1/{}",
+            "",
+            "v1",
+            "/",
+            "/v1//x",
+            "/v1/{",
+            "/v1/}",
+            "/v1/{a",
+            "/v1/{a={b}}",
+            "/v1/**/x",
+            "/v1/{1a}",
+            "/v1/{a}/{a}",
+            "/v1/x:",
+            "/v1/a?b",
+            "/{a=**}/b",
+            "/v1/{}",
         ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }

@@ -34,7 +34,10 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     let mut rest = bytes.get(19..)?;
     let mut nanos = 0;
     if let Some(fraction) = rest.strip_prefix(b".") {
-        let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = fraction
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         nanos = parse_nanos(fraction.get(..length)?)?;
         rest = fraction.get(length..)?;
     }
@@ -52,7 +55,9 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     };
     let days = days_from_civil(year, month, day);
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;
-    (FIRST_SECOND..=LAST_SECOND).contains(&seconds).then_some((seconds, nanos))
+    (FIRST_SECOND..=LAST_SECOND)
+        .contains(&seconds)
+        .then_some((seconds, nanos))
 }
 
 /// Appends RFC 3339 text in UTC with 0, 3, 6 or 9 digits of a second.
@@ -64,7 +69,11 @@ pub(crate) fn write_timestamp(seconds: i64, nanos: i32, out: &mut String) -> Opt
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}").ok()?;
+    write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+    )
+    .ok()?;
     write_nanos(nanos.unsigned_abs(), out);
     out.push('Z');
     Some(())
@@ -88,7 +97,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     if seconds > LONGEST {
         return None;
     }
-    Some(if negative { (-seconds, -nanos) } else { (seconds, nanos) })
+    Some(if negative {
+        (-seconds, -nanos)
+    } else {
+        (seconds, nanos)
+    })
 }
 
 /// Appends seconds with 0, 3, 6 or 9 decimals and `s`.
@@ -111,7 +124,9 @@ fn digits(text: &[u8]) -> Option<i64> {
         return None;
     }
     text.iter().try_fold(0, |value, digit| {
-        digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
+        digit
+            .is_ascii_digit()
+            .then(|| value * 10 + i64::from(digit - b'0'))
     })
 }
 
@@ -188,7 +203,10 @@ mod tests {
         let mut before = (0, 12, 31);
         for days in first..=last {
             let date = civil_from_days(days);
-            assert!(date > before && date.2 <= days_in_month(date.0, date.1), "{date:?}");
+            assert!(
+                date > before && date.2 <= days_in_month(date.0, date.1),
+                "{date:?}"
+            );
             assert_eq!(days_from_civil(date.0, date.1, date.2), days);
             before = date;
         }
@@ -198,27 +216,64 @@ mod tests {
     #[test]
     fn timestamps_are_read_and_written_as_rfc_3339() {
         assert_eq!(timestamp(0, 0), "1970-01-01T00:00:00Z");
-        assert_eq!(timestamp(951_782_400, 500_000_000), "2000-02-29T00:00:00.500Z");
+        assert_eq!(
+            timestamp(951_782_400, 500_000_000),
+            "2000-02-29T00:00:00.500Z"
+        );
         assert_eq!(timestamp(-1, 1_000), "1969-12-31T23:59:59.000001Z");
-        assert_eq!(parse_timestamp("1970-01-01T02:00:00.25+02:00"), Some((0, 250_000_000)));
-        assert_eq!(parse_timestamp("9999-12-31T23:59:59Z"), Some((LAST_SECOND, 0)));
-        for text in ["", "1970-01-01", "1970-02-30T00:00:00Z", "1970-01-01T24:00:00Z", "1970-01-01T00:00:00",
-            "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00.1234567890Z", "0000-01-01T00:00:00Z", "1970-01-01T00:00:00+1:00",
-            "1970-01-01T00:00:00+01:60", "\u{e9}970-01-01T00:00:00Z"] {
+        assert_eq!(
+            parse_timestamp("1970-01-01T02:00:00.25+02:00"),
+            Some((0, 250_000_000))
+        );
+        assert_eq!(
+            parse_timestamp("9999-12-31T23:59:59Z"),
+            Some((LAST_SECOND, 0))
+        );
+        for text in [
+            "",
+            "1970-01-01",
+            "1970-02-30T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:00",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00.1234567890Z",
+            "0000-01-01T00:00:00Z",
+            "1970-01-01T00:00:00+1:00",
+            "1970-01-01T00:00:00+01:60",
+            "\u{e9}970-01-01T00:00:00Z",
+        ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
-        assert_eq!(write_timestamp(LAST_SECOND + 1, 0, &mut String::new()), None);
+        assert_eq!(
+            write_timestamp(LAST_SECOND + 1, 0, &mut String::new()),
+            None
+        );
     }
 
     #[test]
     fn durations_keep_their_sign_and_nanoseconds() {
-        for (text, value) in [("1.5s", (1, 500_000_000)), ("-0.000000001s", (0, -1)), ("0s", (0, 0)), ("-3s", (-3, 0))] {
+        for (text, value) in [
+            ("1.5s", (1, 500_000_000)),
+            ("-0.000000001s", (0, -1)),
+            ("0s", (0, 0)),
+            ("-3s", (-3, 0)),
+        ] {
             assert_eq!(parse_duration(text), Some(value));
         }
         let mut out = String::new();
         write_duration(-1, -250_000_000, &mut out).unwrap();
         assert_eq!(out, "-1.250s");
-        for text in ["", "1", "s", "1.s", "--1s", "1e3s", "315576000001s", "9999999999999s", "+1s"] {
+        for text in [
+            "",
+            "1",
+            "s",
+            "1.s",
+            "--1s",
+            "1e3s",
+            "315576000001s",
+            "9999999999999s",
+            "+1s",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
         assert_eq!(write_duration(1, -1, &mut String::new()), None);

@@ -7,8 +7,7 @@ use http::{Method, uri::PathAndQuery};
 use crate::{
     bind::{self, Chain},
     builder::Builder,
-    decode,
-    encode,
+    decode, encode,
     fault::{Fault, Read, Report},
     plan::Plan,
     render::ErrorShape,
@@ -128,7 +127,9 @@ impl Transcoder {
                     errors: rpc.shape,
                 }
             }
-            Found::Method(methods, _) => Lookup::MethodNotAllowed { allow: allow(&methods) },
+            Found::Method(methods, _) => Lookup::MethodNotAllowed {
+                allow: allow(&methods),
+            },
             Found::Nothing => Lookup::NotFound,
         }
     }
@@ -166,8 +167,12 @@ impl Transcoder {
 
     fn message_index(&self, full_name: &str) -> Result<u32, String> {
         let messages = &self.inner.plan.messages;
-        let index = messages.iter().position(|message| *message.full_name == *full_name);
-        index.map(|index| index as u32).ok_or_else(|| format!("no RPC reaches `{full_name}`"))
+        let index = messages
+            .iter()
+            .position(|message| *message.full_name == *full_name);
+        index
+            .map(|index| index as u32)
+            .ok_or_else(|| format!("no RPC reaches `{full_name}`"))
     }
 }
 
@@ -272,9 +277,11 @@ impl Route {
     }
 
     fn captured(&self, start: usize, end: usize, segments: &[&str]) -> Option<String> {
-        let open_ended = self.template.segments.get(start..end).is_some_and(|taken| {
-            taken.contains(&crate::template::Segment::DoubleStar)
-        });
+        let open_ended = self
+            .template
+            .segments
+            .get(start..end)
+            .is_some_and(|taken| taken.contains(&crate::template::Segment::DoubleStar));
         let end = if open_ended { segments.len() } else { end };
         let taken = segments.get(start..end)?;
         match taken {

@@ -161,8 +161,8 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn len(&mut self) -> Result<&'a [u8], Corrupt> {
         let length = self.varint()?;
-        let length = usize::try_from(length)
-            .map_err(|_| Corrupt("a field is longer than its message"))?;
+        let length =
+            usize::try_from(length).map_err(|_| Corrupt("a field is longer than its message"))?;
         self.take(length)
     }
 
@@ -236,14 +236,22 @@ mod tests {
             out.extend((0..length).map(|i| i as u8));
             close(&mut out, mark);
             let mut expected = vec![9];
-            put_len(&mut expected, &(0..length).map(|i| i as u8).collect::<Vec<_>>());
+            put_len(
+                &mut expected,
+                &(0..length).map(|i| i as u8).collect::<Vec<_>>(),
+            );
             assert!(out == expected, "length {length}");
         }
     }
 
     #[test]
     fn cut_and_overlong_bytes_are_corrupt_and_never_panic() {
-        for bytes in [&[0xff; 11][..], &[0x80], &[], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]] {
+        for bytes in [
+            &[0xff; 11][..],
+            &[0x80],
+            &[],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+        ] {
             assert!(Reader::new(bytes).varint().is_err());
         }
         assert!(Reader::new(&[5, 1, 2]).len().is_err());
@@ -251,7 +259,11 @@ mod tests {
         assert!(Reader::new(&[0x0f]).tag().is_err(), "wire type 7");
         assert!(Reader::new(&[1, 2, 3]).fixed32().is_err());
         let nested = [0x0b; 200];
-        assert!(Reader::new(&nested[1..]).skip(1, WireType::StartGroup).is_err());
+        assert!(
+            Reader::new(&nested[1..])
+                .skip(1, WireType::StartGroup)
+                .is_err()
+        );
     }
 
     #[test]

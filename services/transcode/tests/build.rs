@@ -23,7 +23,10 @@ fn contract(rpcs: &str) -> Vec<u8> {
 }
 
 fn problem(rpcs: &str) -> String {
-    Transcoder::builder(&contract(rpcs)).build().expect_err(rpcs).to_string()
+    Transcoder::builder(&contract(rpcs))
+        .build()
+        .expect_err(rpcs)
+        .to_string()
 }
 
 fn rpc(rule: &str) -> String {
@@ -33,15 +36,42 @@ fn rpc(rule: &str) -> String {
 #[test]
 fn wrong_rules_name_their_rpc() {
     for (rule, expected) in [
-        (r#"get: "v1""#, "t.S.A: its path `v1` is wrong: it does not start with `/`"),
-        (r#"get: "/v1/{b}""#, "t.S.A: its path `/v1/{b}`: t.M has no field `b`"),
-        (r#"get: "/v1/{a.b}""#, "t.S.A: its path `/v1/{a.b}`: the field before `b` is not a message"),
-        (r#"get: "/v1/{many}""#, "t.S.A: its path binds `many`, which is no single value"),
-        (r#"get: "/v1/{inner}""#, "t.S.A: its path binds `inner`, which is no single value"),
-        (r#"post: "/v1" body: "b""#, "t.S.A: its body: t.M has no field `b`"),
-        (r#"get: "/v1" response_body: "b""#, "t.S.A: its response_body: t.M has no field `b`"),
-        (r#"custom: { kind: "A B" path: "/v1" }"#, "t.S.A: `A B` is not an HTTP method"),
-        (r#"body: "*""#, "t.S.A: its google.api.http rule has no pattern"),
+        (
+            r#"get: "v1""#,
+            "t.S.A: its path `v1` is wrong: it does not start with `/`",
+        ),
+        (
+            r#"get: "/v1/{b}""#,
+            "t.S.A: its path `/v1/{b}`: t.M has no field `b`",
+        ),
+        (
+            r#"get: "/v1/{a.b}""#,
+            "t.S.A: its path `/v1/{a.b}`: the field before `b` is not a message",
+        ),
+        (
+            r#"get: "/v1/{many}""#,
+            "t.S.A: its path binds `many`, which is no single value",
+        ),
+        (
+            r#"get: "/v1/{inner}""#,
+            "t.S.A: its path binds `inner`, which is no single value",
+        ),
+        (
+            r#"post: "/v1" body: "b""#,
+            "t.S.A: its body: t.M has no field `b`",
+        ),
+        (
+            r#"get: "/v1" response_body: "b""#,
+            "t.S.A: its response_body: t.M has no field `b`",
+        ),
+        (
+            r#"custom: { kind: "A B" path: "/v1" }"#,
+            "t.S.A: `A B` is not an HTTP method",
+        ),
+        (
+            r#"body: "*""#,
+            "t.S.A: its google.api.http rule has no pattern",
+        ),
     ] {
         assert_eq!(problem(&rpc(rule)), expected);
     }
@@ -52,7 +82,10 @@ fn two_rpcs_on_one_route_are_both_named() {
     let rpcs = r#"
         rpc A(M) returns (M) { option (google.api.http) = { get: "/v1/{a}" }; }
         rpc B(M) returns (M) { option (google.api.http) = { get: "/v1/{inner.a}" }; }"#;
-    assert_eq!(problem(rpcs), "t.S.B and t.S.A are both reached by GET /v1/{inner.a}");
+    assert_eq!(
+        problem(rpcs),
+        "t.S.B and t.S.A are both reached by GET /v1/{inner.a}"
+    );
 }
 
 #[test]
@@ -60,7 +93,10 @@ fn client_streams_and_any_have_no_rest_form() {
     let stream = r#"rpc A(stream M) returns (M) { option (google.api.http) = { get: "/v1" }; }"#;
     assert!(problem(stream).starts_with("t.S.A: its requests are a stream"));
     let any = r#"rpc A(M) returns (Holder) { option (google.api.http) = { get: "/v1" }; }"#;
-    assert_eq!(problem(any), "t.S.A: t.Holder.any is a google.protobuf.Any, which REST cannot carry");
+    assert_eq!(
+        problem(any),
+        "t.S.A: t.Holder.any is a google.protobuf.Any, which REST cannot carry"
+    );
 }
 
 #[test]
@@ -69,13 +105,44 @@ fn quirks_must_name_what_exists_and_fits() {
     let build = |quirk| Transcoder::builder(&contract).quirks(vec![quirk]).build();
     let unknown = build(Quirk::DoneMarker { rpc: "t.S.Z" });
     assert!(matches!(unknown, Err(BuildError::Quirk { .. })));
-    let unknown = build(Quirk::WrapScalar { message: "t.M", field: "z" });
-    assert!(unknown.unwrap_err().to_string().ends_with("t.M has no field `z`"));
-    let unfit = build(Quirk::WrapScalar { message: "t.M", field: "a" });
-    assert!(unfit.unwrap_err().to_string().ends_with("not of the types that it is for"));
-    let not_streaming = build(Quirk::StreamSwitch { unary: "t.S.A", streaming: "t.S.A", field: "a" });
-    assert!(not_streaming.unwrap_err().to_string().ends_with("does not answer in a stream"));
-    assert!(build(Quirk::WrapScalar { message: "t.M", field: "many" }).is_ok());
+    let unknown = build(Quirk::WrapScalar {
+        message: "t.M",
+        field: "z",
+    });
+    assert!(
+        unknown
+            .unwrap_err()
+            .to_string()
+            .ends_with("t.M has no field `z`")
+    );
+    let unfit = build(Quirk::WrapScalar {
+        message: "t.M",
+        field: "a",
+    });
+    assert!(
+        unfit
+            .unwrap_err()
+            .to_string()
+            .ends_with("not of the types that it is for")
+    );
+    let not_streaming = build(Quirk::StreamSwitch {
+        unary: "t.S.A",
+        streaming: "t.S.A",
+        field: "a",
+    });
+    assert!(
+        not_streaming
+            .unwrap_err()
+            .to_string()
+            .ends_with("does not answer in a stream")
+    );
+    assert!(
+        build(Quirk::WrapScalar {
+            message: "t.M",
+            field: "many"
+        })
+        .is_ok()
+    );
 }
 
 #[test]
@@ -83,8 +150,16 @@ fn services_can_be_chosen() {
     let contract = contract(&rpc(r#"get: "/v1""#));
     let unknown = Transcoder::builder(&contract).services(&["t.Z"]).build();
     assert!(matches!(unknown, Err(BuildError::UnknownService(name)) if name == "t.Z"));
-    assert!(Transcoder::builder(&contract).services(&["t.S"]).build().is_ok());
-    assert!(matches!(Transcoder::builder(b"\xff").build(), Err(BuildError::Descriptors(_))));
+    assert!(
+        Transcoder::builder(&contract)
+            .services(&["t.S"])
+            .build()
+            .is_ok()
+    );
+    assert!(matches!(
+        Transcoder::builder(b"\xff").build(),
+        Err(BuildError::Descriptors(_))
+    ));
     // Quirks for services that are not routed do no harm.
     let descriptors = signalbox_proto::FILE_DESCRIPTOR_SET;
     let alone = Transcoder::builder(descriptors)

@@ -7,7 +7,9 @@ mod common;
 use common::{rich, rich_message};
 use proptest::{collection::vec, option, prelude::*};
 use prost::Message as _;
-use prost_reflect::{Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions};
+use prost_reflect::{
+    Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
+};
 use serde_json::{Map, Number, Value, json};
 
 const RICH: &str = "rich.v1.Rich";
@@ -25,13 +27,18 @@ fn object(message: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
             .prop_map(move |(mut members, value)| {
                 let taken = field.containing_oneof().is_some_and(|oneof| {
                     oneof.fields().any(|other| {
-                        members.contains_key(other.name()) || members.contains_key(other.json_name())
+                        members.contains_key(other.name())
+                            || members.contains_key(other.json_name())
                     })
                 });
                 if let Some((camel, value)) = value
                     && !taken
                 {
-                    let name = if camel { field.json_name() } else { field.name() };
+                    let name = if camel {
+                        field.json_name()
+                    } else {
+                        field.name()
+                    };
                     members.insert(name.to_owned(), value);
                 }
                 members
@@ -43,7 +50,9 @@ fn object(message: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
 
 fn member(field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
     if field.is_map() {
-        let Kind::Message(entry) = field.kind() else { unreachable!("map") };
+        let Kind::Message(entry) = field.kind() else {
+            unreachable!("map")
+        };
         let key = match entry.map_entry_key_field().kind() {
             Kind::String => any::<String>().boxed(),
             Kind::Bool => any::<bool>().prop_map(|key| key.to_string()).boxed(),
@@ -51,10 +60,14 @@ fn member(field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
             _ => any::<i64>().prop_map(|key| key.to_string()).boxed(),
         };
         let value = one(&entry.map_entry_value_field().kind(), depth);
-        return vec((key, value), 0..4).prop_map(|pairs| pairs.into_iter().collect()).boxed();
+        return vec((key, value), 0..4)
+            .prop_map(|pairs| pairs.into_iter().collect())
+            .boxed();
     }
     if field.cardinality() == Cardinality::Repeated {
-        return vec(one(&field.kind(), depth), 0..4).prop_map(Value::Array).boxed();
+        return vec(one(&field.kind(), depth), 0..4)
+            .prop_map(Value::Array)
+            .boxed();
     }
     let null = 1;
     prop_oneof![9 => one(&field.kind(), depth), null => Just(Value::Null)].boxed()
@@ -64,7 +77,10 @@ fn float() -> BoxedStrategy<Value> {
     prop_oneof![
         any::<f64>().prop_filter_map("finite", |v| Number::from_f64(v).map(Value::Number)),
         any::<i32>().prop_map(Value::from),
-        Just(json!("NaN")), Just(json!("Infinity")), Just(json!("-Infinity")), Just(json!("1.5e3")),
+        Just(json!("NaN")),
+        Just(json!("Infinity")),
+        Just(json!("-Infinity")),
+        Just(json!("1.5e3")),
     ]
     .boxed()
 }
@@ -73,26 +89,44 @@ fn one(kind: &Kind, depth: u32) -> BoxedStrategy<Value> {
     // A number may stand in quotes.
     fn quoted(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
         (value, any::<bool>())
-            .prop_map(|(value, quote)| if quote { json!(value.to_string()) } else { value })
+            .prop_map(|(value, quote)| {
+                if quote {
+                    json!(value.to_string())
+                } else {
+                    value
+                }
+            })
             .boxed()
     }
     match kind {
         Kind::Double => float(),
         Kind::Float => prop_oneof![
-            any::<f32>().prop_filter_map("finite", |v| Number::from_f64(v.into()).map(Value::Number)),
+            any::<f32>()
+                .prop_filter_map("finite", |v| Number::from_f64(v.into()).map(Value::Number)),
             any::<i16>().prop_map(Value::from),
-            Just(json!("NaN")), Just(json!("-Infinity")),
+            Just(json!("NaN")),
+            Just(json!("-Infinity")),
         ]
         .boxed(),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => quoted(any::<i32>().prop_map(Value::from).boxed()),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => quoted(any::<i64>().prop_map(Value::from).boxed()),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+            quoted(any::<i32>().prop_map(Value::from).boxed())
+        }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+            quoted(any::<i64>().prop_map(Value::from).boxed())
+        }
         Kind::Uint32 | Kind::Fixed32 => quoted(any::<u32>().prop_map(Value::from).boxed()),
         Kind::Uint64 | Kind::Fixed64 => quoted(any::<u64>().prop_map(Value::from).boxed()),
         Kind::Bool => any::<bool>().prop_map(Value::from).boxed(),
         Kind::String => any::<String>().prop_map(Value::from).boxed(),
         Kind::Bytes => base64(),
         Kind::Enum(descriptor) if descriptor.name() == "NullValue" => Just(Value::Null).boxed(),
-        Kind::Enum(_) => prop_oneof![Just(json!("COLOR_RED")), Just(json!(-3)), Just(json!(77)), Just(json!("COLOR_UNSPECIFIED"))].boxed(),
+        Kind::Enum(_) => prop_oneof![
+            Just(json!("COLOR_RED")),
+            Just(json!(-3)),
+            Just(json!(77)),
+            Just(json!("COLOR_UNSPECIFIED"))
+        ]
+        .boxed(),
         Kind::Message(descriptor) => message(descriptor, depth),
     }
 }
@@ -113,7 +147,9 @@ fn base64() -> BoxedStrategy<Value> {
 
 fn any_json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<String>().prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
         any::<f64>().prop_filter_map("finite", |v| Number::from_f64(v).map(Value::Number)),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
@@ -128,15 +164,24 @@ fn any_json() -> BoxedStrategy<Value> {
 fn message(descriptor: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
     match descriptor.name() {
         "Timestamp" => (-62_135_596_800i64..253_402_300_799, 0..1_000_000_000i32)
-            .prop_map(|(seconds, nanos)| json!(prost_types::Timestamp { seconds, nanos }.to_string()))
+            .prop_map(|(seconds, nanos)| {
+                json!(prost_types::Timestamp { seconds, nanos }.to_string())
+            })
             .boxed(),
         "Duration" => (any::<bool>(), 0..315_576_000_000i64, 0..1_000_000_000i32)
             .prop_map(|(negative, seconds, nanos)| {
-                json!(format!("{}{seconds}.{nanos:09}s", if negative { "-" } else { "" }))
+                json!(format!(
+                    "{}{seconds}.{nanos:09}s",
+                    if negative { "-" } else { "" }
+                ))
             })
             .boxed(),
-        "FieldMask" => vec("[a-z]{1,4}([A-Z][a-z]{1,3}){0,2}", 0..4).prop_map(|paths| json!(paths.join(","))).boxed(),
-        "Struct" => vec((any::<String>(), any_json()), 0..4).prop_map(|pairs| pairs.into_iter().collect()).boxed(),
+        "FieldMask" => vec("[a-z]{1,4}([A-Z][a-z]{1,3}){0,2}", 0..4)
+            .prop_map(|paths| json!(paths.join(",")))
+            .boxed(),
+        "Struct" => vec((any::<String>(), any_json()), 0..4)
+            .prop_map(|pairs| pairs.into_iter().collect())
+            .boxed(),
         "Value" => any_json(),
         "ListValue" => vec(any_json(), 0..4).prop_map(Value::Array).boxed(),
         "StringValue" => any::<String>().prop_map(Value::from).boxed(),
@@ -144,9 +189,9 @@ fn message(descriptor: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
         "BoolValue" => any::<bool>().prop_map(Value::from).boxed(),
         "BytesValue" => base64(),
         // Finite: prost-reflect writes a wrapped NaN as null, which is unset.
-        "DoubleValue" => {
-            any::<f64>().prop_filter_map("finite", |v| Number::from_f64(v).map(Value::Number)).boxed()
-        }
+        "DoubleValue" => any::<f64>()
+            .prop_filter_map("finite", |v| Number::from_f64(v).map(Value::Number))
+            .boxed(),
         "Empty" => Just(json!({})).boxed(),
         _ if depth == 0 => Just(json!({})).boxed(),
         _ => object(descriptor, depth - 1),
@@ -158,7 +203,9 @@ fn reflect(json: &Value) -> DynamicMessage {
 }
 
 fn reflected_json(message: &DynamicMessage) -> Value {
-    let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .use_proto_field_name(true);
     // By way of text, where a 32-bit float is as short as it can be.
     let mut text = serde_json::Serializer::new(Vec::new());
     message.serialize_with_options(&mut text, &options).unwrap();

@@ -30,9 +30,19 @@ struct Router {
 }
 
 fn chunk(text: &str) -> ChatCompletionChunk {
-    let delta = Delta { content: Some(text.into()), ..Delta::default() };
-    let choice = ChunkChoice { delta: Some(delta), ..ChunkChoice::default() };
-    ChatCompletionChunk { id: "c-1".into(), choices: vec![choice], ..ChatCompletionChunk::default() }
+    let delta = Delta {
+        content: Some(text.into()),
+        ..Delta::default()
+    };
+    let choice = ChunkChoice {
+        delta: Some(delta),
+        ..ChunkChoice::default()
+    };
+    ChatCompletionChunk {
+        id: "c-1".into(),
+        choices: vec![choice],
+        ..ChatCompletionChunk::default()
+    }
 }
 
 /// Tells that it was dropped.
@@ -56,8 +66,15 @@ impl RouterService for Router {
             return Err(Status::not_found("model `none` does not exist"));
         }
         let message = request.messages.into_iter().next();
-        let choice = Choice { message, finish_reason: "stop".into(), ..Choice::default() };
-        let signalbox = RouteInfo { cost_usd_picos: 9_007_199_254_740_993, ..RouteInfo::default() };
+        let choice = Choice {
+            message,
+            finish_reason: "stop".into(),
+            ..Choice::default()
+        };
+        let signalbox = RouteInfo {
+            cost_usd_picos: 9_007_199_254_740_993,
+            ..RouteInfo::default()
+        };
         Ok(Response::new(ChatCompletion {
             id: "c-1".into(),
             choices: vec![choice],
@@ -121,8 +138,15 @@ impl RouterService for Router {
         request: Request<GetUsageRequest>,
     ) -> Result<Response<GetUsageResponse>, Status> {
         let request = request.into_inner();
-        let row = UsageRow { user: request.user, model: request.model, ..UsageRow::default() };
-        Ok(Response::new(GetUsageResponse { rows: vec![row], total: None }))
+        let row = UsageRow {
+            user: request.user,
+            model: request.model,
+            ..UsageRow::default()
+        };
+        Ok(Response::new(GetUsageResponse {
+            rows: vec![row],
+            total: None,
+        }))
     }
 
     async fn get_policy(
@@ -152,11 +176,16 @@ impl RouterService for Router {
 
 async fn serve(router: Router, request: HttpRequest<Body>) -> http::Response<Body> {
     let routes = tonic::service::Routes::new(RouterServiceServer::new(router)).prepare();
-    TranscodeLayer(signalbox()).layer(routes).oneshot(request).await.unwrap()
+    TranscodeLayer(signalbox())
+        .layer(routes)
+        .oneshot(request)
+        .await
+        .unwrap()
 }
 
 fn chat(model: &str, stream: bool) -> HttpRequest<Body> {
-    let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+    let body =
+        json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
     request("POST", "/v1/chat/completions", body.to_string())
 }
 
@@ -206,7 +235,12 @@ async fn the_service_is_cancelled_when_the_client_goes_away() {
     let mut response = serve(router, chat("endless", true)).await;
     for _ in 0..3 {
         let frame = response.body_mut().frame().await.unwrap().unwrap();
-        assert!(frame.into_data().unwrap().starts_with(b"data: {\"id\":\"c-1\""));
+        assert!(
+            frame
+                .into_data()
+                .unwrap()
+                .starts_with(b"data: {\"id\":\"c-1\"")
+        );
     }
     drop(response);
     // Hangs, and so fails by the harness's timeout, where the stream lives on.
@@ -216,16 +250,29 @@ async fn the_service_is_cancelled_when_the_client_goes_away() {
 #[tokio::test]
 async fn queries_bodies_and_unfilled_rpcs_reach_the_service() {
     let get = request("GET", "/v1/router/usage?user=al%20ice&model=m&limit=5", "");
-    let body: Value = serde_json::from_str(&text(serve(Router::default(), get).await).await).unwrap();
+    let body: Value =
+        serde_json::from_str(&text(serve(Router::default(), get).await).await).unwrap();
     assert_eq!(body["rows"][0]["user"], "al ice");
     assert_eq!(body.get("total"), None);
-    let patch = request("PATCH", "/v1/router/policy?update_mask=strategy,updateTime", r#"{"route":"auto","models":["a"]}"#);
-    let body: Value = serde_json::from_str(&text(serve(Router::default(), patch).await).await).unwrap();
-    assert_eq!(body, json!({"route": "auto", "strategy": "strategy+update_time", "models": ["a"]}));
+    let patch = request(
+        "PATCH",
+        "/v1/router/policy?update_mask=strategy,updateTime",
+        r#"{"route":"auto","models":["a"]}"#,
+    );
+    let body: Value =
+        serde_json::from_str(&text(serve(Router::default(), patch).await).await).unwrap();
+    assert_eq!(
+        body,
+        json!({"route": "auto", "strategy": "strategy+update_time", "models": ["a"]})
+    );
     let unfilled = serve(Router::default(), request("GET", "/v1/models", "")).await;
     assert_eq!(unfilled.status(), 501);
     // A service that the server does not have at all.
-    let absent = serve(Router::default(), request("GET", "/v1/embeddings/models", "")).await;
+    let absent = serve(
+        Router::default(),
+        request("GET", "/v1/embeddings/models", ""),
+    )
+    .await;
     assert_eq!(absent.status(), 501);
     let body: Value = serde_json::from_str(&text(absent).await).unwrap();
     assert_eq!(body["code"], i32::from(Code::Unimplemented));

@@ -54,8 +54,17 @@ pub(crate) fn expected(plan: &Plan, kind: Kind) -> String {
 
 fn one_of(descriptor: &Enum) -> String {
     const SHOWN: usize = 12;
-    let names: Vec<&str> = descriptor.values.iter().map(|(name, _)| &**name).take(SHOWN).collect();
-    let more = if descriptor.values.len() > SHOWN { ", ..." } else { "" };
+    let names: Vec<&str> = descriptor
+        .values
+        .iter()
+        .map(|(name, _)| &**name)
+        .take(SHOWN)
+        .collect();
+    let more = if descriptor.values.len() > SHOWN {
+        ", ..."
+    } else {
+        ""
+    };
     format!("one of {}{more}", names.join(", "))
 }
 
@@ -125,7 +134,11 @@ fn integer(text: &str, low: i128, high: i128) -> Result<i128, String> {
         Some(value) => value,
         None => decimal(text)?,
     };
-    if (low..=high).contains(&value) { Ok(value) } else { Err(RANGE.to_owned()) }
+    if (low..=high).contains(&value) {
+        Ok(value)
+    } else {
+        Err(RANGE.to_owned())
+    }
 }
 
 /// Up to 18 plain digits, nearly every integer there is.
@@ -211,7 +224,11 @@ fn double(text: &str) -> Result<f64, String> {
         return Err(NOT.to_owned());
     }
     let value: f64 = text.parse().map_err(|_| NOT.to_owned())?;
-    if value.is_finite() { Ok(value) } else { Err(RANGE.to_owned()) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(RANGE.to_owned())
+    }
 }
 
 fn float(text: &str) -> Result<f32, String> {
@@ -222,7 +239,11 @@ fn float(text: &str) -> Result<f32, String> {
         return Err(NOT.to_owned());
     }
     let value: f32 = text.parse().map_err(|_| NOT.to_owned())?;
-    if value.is_finite() { Ok(value) } else { Err(RANGE.to_owned()) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(RANGE.to_owned())
+    }
 }
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -233,8 +254,14 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// Appends the bytes of base64 in either alphabet, padded or not.
 pub(crate) fn base64(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-    let engine = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
-    engine.decode_vec(text, out).map_err(|error| format!("expected a base64 string: {error}"))
+    let engine = if text.contains(['-', '_']) {
+        URL_SAFE
+    } else {
+        STANDARD
+    };
+    engine
+        .decode_vec(text, out)
+        .map_err(|error| format!("expected a base64 string: {error}"))
 }
 
 #[cfg(test)]
@@ -254,12 +281,28 @@ mod tests {
         assert_eq!(int("-120.0E-1").unwrap(), -12);
         assert_eq!(int("0.00e99999999999").unwrap(), 0);
         assert_eq!(int("-0").unwrap(), 0);
-        assert_eq!(int("1.8446744073709551615e19").unwrap(), i128::from(u64::MAX));
+        assert_eq!(
+            int("1.8446744073709551615e19").unwrap(),
+            i128::from(u64::MAX)
+        );
     }
 
     #[test]
     fn what_is_no_whole_number_in_range_is_refused() {
-        for text in ["1.5", "1e-1", "18446744073709551616", "1e40", "1e99999999999999999999", "", "-", "x", " 1", "1 ", "01", "0x1"] {
+        for text in [
+            "1.5",
+            "1e-1",
+            "18446744073709551616",
+            "1e40",
+            "1e99999999999999999999",
+            "",
+            "-",
+            "x",
+            " 1",
+            "1 ",
+            "01",
+            "0x1",
+        ] {
             assert!(int(text).is_err(), "{text}");
         }
     }

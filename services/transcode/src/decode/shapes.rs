@@ -22,13 +22,19 @@ impl Decoder<'_, '_> {
                 self.list(message.field(parts), false)?;
                 Ok(true)
             }
-            Accept::EmbeddingInput { tokens } => self.embedding_input(message, field, tokens, first),
+            Accept::EmbeddingInput { tokens } => {
+                self.embedding_input(message, field, tokens, first)
+            }
         }
     }
 
     /// False for a string, which is plain; anything else is not expected.
     fn string_or(&mut self, first: u8, expected: &str) -> Read<bool> {
-        if first == b'"' { Ok(false) } else { self.expected(expected) }
+        if first == b'"' {
+            Ok(false)
+        } else {
+            self.expected(expected)
+        }
     }
 
     fn wrapped(&mut self, field: &Field, first: u8) -> Read<bool> {
@@ -79,7 +85,9 @@ impl Decoder<'_, '_> {
             }
             _ => {
                 let expected = "a string, a token id, or an array of token ids";
-                return self.expected(expected).map_err(|fault: Fault| fault.at_index(0));
+                return self
+                    .expected(expected)
+                    .map_err(|fault: Fault| fault.at_index(0));
             }
         }
         Ok(true)

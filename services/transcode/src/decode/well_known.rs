@@ -43,7 +43,10 @@ pub(crate) fn from_text(
                 seconds_and_nanos(parsed, out);
                 Ok(())
             }
-            None => Err(format!("expected seconds such as \"1.5s\", found {:?}", found())),
+            None => Err(format!(
+                "expected seconds such as \"1.5s\", found {:?}",
+                found()
+            )),
         },
         Shape::FieldMask => field_mask(text, out),
         Shape::Wrapper(Kind::String) => {
@@ -66,7 +69,9 @@ pub(crate) fn from_text(
             }
             Err(message) => Err(message),
         },
-        Shape::Object | Shape::Struct | Shape::Value | Shape::ListValue | Shape::Any => return None,
+        Shape::Object | Shape::Struct | Shape::Value | Shape::ListValue | Shape::Any => {
+            return None;
+        }
     })
 }
 
@@ -89,7 +94,9 @@ fn field_mask(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
         let known = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         if path.is_empty() || !path.chars().all(known) {
             let found = crate::fault::shorten(text);
-            return Err(format!("expected field paths such as \"a,b.c\", found {found:?}"));
+            return Err(format!(
+                "expected field paths such as \"a,b.c\", found {found:?}"
+            ));
         }
         wire::put_varint(out, tag(1, WireType::Len));
         let mark = wire::open(out);
@@ -123,7 +130,9 @@ impl Decoder<'_, '_> {
             }
             Shape::Object => self.object(message),
             // The builder refuses contracts that reach one.
-            Shape::Any => Err(Fault::field("google.protobuf.Any is not accepted over REST")),
+            Shape::Any => Err(Fault::field(
+                "google.protobuf.Any is not accepted over REST",
+            )),
         }
     }
 

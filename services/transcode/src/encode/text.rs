@@ -124,7 +124,11 @@ pub(super) fn put_number(
         Kind::Fixed64 => put_quoted(out, reader.fixed64()?),
         Kind::Sfixed64 => put_quoted(out, reader.fixed64()? as i64),
         Kind::Bool => {
-            let text: &[u8] = if reader.varint()? != 0 { b"true" } else { b"false" };
+            let text: &[u8] = if reader.varint()? != 0 {
+                b"true"
+            } else {
+                b"false"
+            };
             out.extend_from_slice(text);
         }
         Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
@@ -138,7 +142,9 @@ pub(super) fn put_number(
 pub(super) fn key(kind: Kind, reader: &mut Reader<'_>) -> Result<String, Corrupt> {
     if kind == Kind::String {
         let text = str::from_utf8(reader.len()?);
-        return text.map(str::to_owned).map_err(|_| Corrupt("a map key is not UTF-8"));
+        return text
+            .map(str::to_owned)
+            .map_err(|_| Corrupt("a map key is not UTF-8"));
     }
     let mut out = Vec::new();
     put_number(&mut out, kind, reader)?;
@@ -162,7 +168,12 @@ mod tests {
 
     #[test]
     fn strings_come_back_through_serde_json() {
-        for text in ["", "plain", "\"\\\u{8}\u{c}\n\r\t\0\u{1f}\u{7f}", "\u{e9}\u{1f600}\u{2028}"] {
+        for text in [
+            "",
+            "plain",
+            "\"\\\u{8}\u{c}\n\r\t\0\u{1f}\u{7f}",
+            "\u{e9}\u{1f600}\u{2028}",
+        ] {
             let mut out = Vec::new();
             put_string(&mut out, text);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);

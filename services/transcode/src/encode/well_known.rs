@@ -77,7 +77,9 @@ impl Encoder<'_> {
         if field.kind == Kind::Double {
             let value = f64::from_bits(Reader::span(bytes, slot.last, slot.end).fixed64()?);
             if !value.is_finite() {
-                return Err(Corrupt("a google.protobuf.Value holds a number that JSON lacks"));
+                return Err(Corrupt(
+                    "a google.protobuf.Value holds a number that JSON lacks",
+                ));
             }
             text::put_double(self.out, value);
             return Ok(());
@@ -94,8 +96,8 @@ impl Encoder<'_> {
                 reader.skip(number, wire)?;
                 continue;
             }
-            let path = str::from_utf8(reader.len()?)
-                .map_err(|_| Corrupt("a field mask is not UTF-8"))?;
+            let path =
+                str::from_utf8(reader.len()?).map_err(|_| Corrupt("a field mask is not UTF-8"))?;
             if !paths.is_empty() {
                 paths.push(',');
             }

@@ -49,7 +49,13 @@ impl Events {
         format: Format,
         frames: Frames,
     ) -> Self {
-        Self { transcoder, route, rpc, format, frames: Some(frames) }
+        Self {
+            transcoder,
+            route,
+            rpc,
+            format,
+            frames: Some(frames),
+        }
     }
 
     fn message(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
@@ -61,14 +67,20 @@ impl Events {
         let field = inner.routes[self.route].response_body;
         if let Err(corrupt) = inner.response_json(&inner.rpcs[self.rpc], field, message, out) {
             out.truncate(start);
-            return Err(status::internal(format!("the response cannot be read: {corrupt}")));
+            return Err(status::internal(format!(
+                "the response cannot be read: {corrupt}"
+            )));
         }
         out.extend_from_slice(self.separator());
         Ok(())
     }
 
     fn separator(&self) -> &'static [u8] {
-        if self.format == Format::Lines { b"\n" } else { b"\n\n" }
+        if self.format == Format::Lines {
+            b"\n"
+        } else {
+            b"\n\n"
+        }
     }
 
     fn end(&self, status: &Status, out: &mut Vec<u8>) {

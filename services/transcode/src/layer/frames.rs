@@ -107,18 +107,25 @@ impl Frames {
                 self.chunk = data;
                 return;
             }
-            self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
+            self.partial
+                .extend_from_slice(&std::mem::take(&mut self.chunk));
         }
         self.partial.extend_from_slice(&data);
     }
 
     fn take(&mut self) -> Result<Option<Bytes>, Status> {
-        let held: &[u8] = if self.partial.is_empty() { &self.chunk } else { &self.partial };
+        let held: &[u8] = if self.partial.is_empty() {
+            &self.chunk
+        } else {
+            &self.partial
+        };
         let Some(&[flag, a, b, c, d]) = held.first_chunk::<FRAME_HEAD>() else {
             return Ok(None);
         };
         if flag != 0 {
-            return Err(status::internal("the response is compressed, which was not asked for"));
+            return Err(status::internal(
+                "the response is compressed, which was not asked for",
+            ));
         }
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if length > self.limit {
@@ -127,7 +134,8 @@ impl Frames {
         }
         if held.len() - FRAME_HEAD < length {
             if !self.partial.is_empty() {
-                self.partial.reserve(length + FRAME_HEAD - self.partial.len());
+                self.partial
+                    .reserve(length + FRAME_HEAD - self.partial.len());
             }
             return Ok(None);
         }
@@ -181,11 +189,20 @@ mod tests {
 
     #[tokio::test]
     async fn messages_are_whole_wherever_the_chunks_are_cut() {
-        let wire = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0, 0, 0, 0, 0], &[0, 0, 0, 0, 1, 9]].concat();
+        let wire = [
+            &[0, 0, 0, 0, 3, 1, 2, 3][..],
+            &[0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 1, 9],
+        ]
+        .concat();
         for size in 1..=wire.len() {
             let chunks = wire.chunks(size).map(<[u8]>::to_vec).collect();
             let mut frames = frames(chunks, Some("0"));
-            assert_eq!(message(frames.next().await), &[1, 2, 3][..], "chunks of {size}");
+            assert_eq!(
+                message(frames.next().await),
+                &[1, 2, 3][..],
+                "chunks of {size}"
+            );
             assert_eq!(message(frames.next().await), &[][..]);
             assert_eq!(message(frames.next().await), &[9][..]);
             assert_eq!(code(frames.next().await), Code::Ok);

@@ -61,7 +61,9 @@ pub(super) async fn to_grpc(
 
 /// The body, as far as the limit.
 async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Status> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
     let declared: u64 = declared.and_then(|text| text.parse().ok()).unwrap_or(0);
     if declared > limit as u64 {
         return Err(status::too_large(limit));
@@ -85,7 +87,11 @@ async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes
         }
         joined.extend_from_slice(&data);
     }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    })
 }
 
 /// The body as text, when its headers say that it is JSON.
@@ -134,12 +140,19 @@ mod tests {
 
     #[test]
     fn json_is_known_by_its_media_type_and_charset() {
-        for accepted in
-            ["application/json", "Application/JSON; charset=UTF-8", "application/merge-patch+json"]
-        {
+        for accepted in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/merge-patch+json",
+        ] {
             assert!(is_json(accepted), "{accepted}");
         }
-        for refused in ["text/plain", "application/json; charset=latin1", "", "application/x-json2"] {
+        for refused in [
+            "text/plain",
+            "application/json; charset=latin1",
+            "",
+            "application/x-json2",
+        ] {
             assert!(!is_json(refused), "{refused}");
         }
     }

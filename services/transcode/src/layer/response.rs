@@ -30,7 +30,12 @@ impl Accepted {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .any(|range| range.trim().to_ascii_lowercase().starts_with("text/event-stream"));
+            .any(|range| {
+                range
+                    .trim()
+                    .to_ascii_lowercase()
+                    .starts_with("text/event-stream")
+            });
         if events { Self::Events } else { Self::Anything }
     }
 }
@@ -73,7 +78,10 @@ pub(super) async fn to_rest(
             let mut headers = HeaderMap::new();
             pass_metadata(&parts.headers, &mut headers);
             for (name, value) in &headers {
-                response.headers_mut().entry(name).or_insert_with(|| value.clone());
+                response
+                    .headers_mut()
+                    .entry(name)
+                    .or_insert_with(|| value.clone());
             }
             response
         }
@@ -154,5 +162,8 @@ fn foreign(http: StatusCode) -> Status {
         429 | 502..=504 => Code::Unavailable,
         _ => Code::Internal,
     };
-    Status::new(code, format!("the service answered with HTTP {http} instead of gRPC"))
+    Status::new(
+        code,
+        format!("the service answered with HTTP {http} instead of gRPC"),
+    )
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor, Syntax};
+use prost_reflect::{
+    EnumDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor, Syntax,
+};
 
 use super::{Accept, Card, Emit, Enum, Field, Kind, Message, Names, Numbers, Plan, Shape};
 
@@ -25,7 +27,8 @@ impl PlanBuilder {
             return Ok(index);
         }
         let index = self.messages.len() as u32;
-        self.message_index.insert(descriptor.full_name().to_owned(), index);
+        self.message_index
+            .insert(descriptor.full_name().to_owned(), index);
         self.messages.push(None);
 
         let mut fields = Vec::new();
@@ -37,7 +40,9 @@ impl PlanBuilder {
             let number = oneofs.len() as u16;
             let mut members = Vec::new();
             for member in oneof.fields() {
-                let at = fields.iter().position(|field: &Field| field.number == member.number());
+                let at = fields
+                    .iter()
+                    .position(|field: &Field| field.number == member.number());
                 if let Some(at) = at {
                     fields[at].oneof = Some(number);
                     members.push(at as u16);
@@ -61,14 +66,23 @@ impl PlanBuilder {
 
     fn field(&mut self, descriptor: &FieldDescriptor) -> Result<Field, String> {
         if descriptor.is_group() {
-            return Err(format!("{} is a group, which JSON has no form for", descriptor.full_name()));
+            return Err(format!(
+                "{} is a group, which JSON has no form for",
+                descriptor.full_name()
+            ));
         }
         let (kind, card) = if descriptor.is_map() {
             let ProtoKind::Message(entry) = descriptor.kind() else {
-                return Err(format!("{} is a map without entries", descriptor.full_name()));
+                return Err(format!(
+                    "{} is a map without entries",
+                    descriptor.full_name()
+                ));
             };
             let key = self.kind(entry.map_entry_key_field().kind())?;
-            (self.kind(entry.map_entry_value_field().kind())?, Card::Map { key })
+            (
+                self.kind(entry.map_entry_value_field().kind())?,
+                Card::Map { key },
+            )
         } else if descriptor.is_list() {
             let packed = descriptor.is_packed();
             (self.kind(descriptor.kind())?, Card::List { packed })
@@ -116,10 +130,13 @@ impl PlanBuilder {
             return index;
         }
         let index = self.enums.len() as u32;
-        self.enum_index.insert(descriptor.full_name().to_owned(), index);
+        self.enum_index
+            .insert(descriptor.full_name().to_owned(), index);
         // As declared: the first name of a number is the one that is written.
         let declared = &descriptor.enum_descriptor_proto().value;
-        let values = declared.iter().map(|value| (value.name().into(), value.number()));
+        let values = declared
+            .iter()
+            .map(|value| (value.name().into(), value.number()));
         self.enums.push(Enum {
             full_name: descriptor.full_name().into(),
             values: values.collect(),

@@ -14,10 +14,15 @@ impl Names {
     pub(crate) fn new<'a>(entries: impl Iterator<Item = (&'a str, u16)>) -> Self {
         let entries: Vec<_> = entries.collect();
         let size = (entries.len() * 2 + 1).next_power_of_two();
-        let mut names = Self { slots: vec![None; size] };
+        let mut names = Self {
+            slots: vec![None; size],
+        };
         for (name, index) in entries {
             let mut at = names.start(name.as_bytes());
-            while names.slots[at].as_ref().is_some_and(|(known, _)| **known != *name.as_bytes()) {
+            while names.slots[at]
+                .as_ref()
+                .is_some_and(|(known, _)| **known != *name.as_bytes())
+            {
                 at = (at + 1) & (size - 1);
             }
             names.slots[at].get_or_insert_with(|| (name.as_bytes().into(), index));
@@ -43,7 +48,9 @@ impl Names {
     #[inline]
     fn start(&self, name: &[u8]) -> usize {
         let byte = |at: usize| u32::from(name.get(at).copied().unwrap_or(0));
-        let word = byte(0) | byte(name.len() / 3) << 8 | byte(name.len() / 2) << 16
+        let word = byte(0)
+            | byte(name.len() / 3) << 8
+            | byte(name.len() / 2) << 16
             | byte(name.len().wrapping_sub(1)) << 24;
         let hash = (word ^ name.len() as u32).wrapping_mul(0x9e37_79b1);
         (hash >> 15) as usize & (self.slots.len() - 1)

@@ -30,15 +30,22 @@ pub fn compile(file: &str) -> Vec<u8> {
 }
 
 pub fn rich() -> Transcoder {
-    static BUILT: LazyLock<Transcoder> =
-        LazyLock::new(|| Transcoder::builder(&RICH).max_request_bytes(65_536).build().unwrap());
+    static BUILT: LazyLock<Transcoder> = LazyLock::new(|| {
+        Transcoder::builder(&RICH)
+            .max_request_bytes(65_536)
+            .build()
+            .unwrap()
+    });
     BUILT.clone()
 }
 
 pub fn signalbox() -> Transcoder {
     static BUILT: LazyLock<Transcoder> = LazyLock::new(|| {
         let descriptors = signalbox_proto::FILE_DESCRIPTOR_SET;
-        Transcoder::builder(descriptors).quirks(openai_quirks()).build().unwrap()
+        Transcoder::builder(descriptors)
+            .quirks(openai_quirks())
+            .build()
+            .unwrap()
     });
     BUILT.clone()
 }
@@ -93,8 +100,15 @@ pub async fn through(
         let (record, answer) = (record.clone(), answer.clone());
         async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            *record.lock().unwrap() = Some(Seen { parts: Arc::new(parts), body });
+            let body = body
+                .collect()
+                .await
+                .map(|body| body.to_bytes())
+                .unwrap_or_default();
+            *record.lock().unwrap() = Some(Seen {
+                parts: Arc::new(parts),
+                body,
+            });
             Ok::<_, Infallible>(answer())
         }
     });
@@ -110,12 +124,20 @@ pub fn ok(message: Vec<u8>) -> impl Fn() -> Response<Body> + Clone + Send + 'sta
 
 pub fn grpc_response(body: Body) -> Response<Body> {
     let builder = Response::builder().header("content-type", "application/grpc");
-    builder.header("x-request-id", "r-1").header("secret-bin", "AA").body(body).unwrap()
+    builder
+        .header("x-request-id", "r-1")
+        .header("secret-bin", "AA")
+        .body(body)
+        .unwrap()
 }
 
 pub fn request(method: &str, uri: &str, body: impl Into<Bytes>) -> Request<Body> {
     let body = Body::new(http_body_util::Full::new(body.into()));
-    Request::builder().method(method).uri(uri).body(body).unwrap()
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(body)
+        .unwrap()
 }
 
 pub async fn text(response: Response<Body>) -> String {
@@ -126,7 +148,14 @@ pub async fn text(response: Response<Body>) -> String {
 /// Status, the headers that matter and the body, for golden files.
 pub async fn golden(response: Response<Body>) -> String {
     let mut out = format!("{}\n", response.status().as_u16());
-    for name in ["allow", "cache-control", "content-type", "retry-after", "x-accel-buffering", "x-request-id"] {
+    for name in [
+        "allow",
+        "cache-control",
+        "content-type",
+        "retry-after",
+        "x-accel-buffering",
+        "x-request-id",
+    ] {
         if let Some(value) = response.headers().get(name) {
             out.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
         }
