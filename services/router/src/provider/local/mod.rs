@@ -93,7 +93,11 @@ impl LocalProvider {
     }
 
     async fn start(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let model = self.loader.model().await.map_err(|error| self.failed(error))?;
+        let model = self
+            .loader
+            .model()
+            .await
+            .map_err(|error| self.failed(error))?;
         let context = model.context_limit(self.config.context_tokens.get());
         let (model, prompt, sampling) = tokio::task::spawn_blocking(move || {
             let prompt = model.encode(&request.messages, context);
@@ -104,7 +108,9 @@ impl LocalProvider {
         let prompt = prompt.map_err(|error| self.rejected(&error))?;
 
         let room = context - prompt.len();
-        let wanted = sampling.max_tokens.unwrap_or(self.config.default_max_tokens);
+        let wanted = sampling
+            .max_tokens
+            .unwrap_or(self.config.default_max_tokens);
         let limits = Limits {
             max_tokens: usize::try_from(wanted).unwrap_or(usize::MAX).min(room),
             stop: sampling.stop.clone(),

@@ -85,7 +85,10 @@ impl<J: Abandonable> JobQueue<J> {
             if state.closed {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -161,7 +164,13 @@ mod tests {
         queue.push(job()).unwrap_err();
         left.0.store(true, Ordering::Relaxed);
         let pushed = queue.push(job()).unwrap();
-        assert_eq!(pushed, Pushed { dropped: 1, waiting: 2 });
+        assert_eq!(
+            pushed,
+            Pushed {
+                dropped: 1,
+                waiting: 2
+            }
+        );
     }
 
     #[test]

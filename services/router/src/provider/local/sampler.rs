@@ -125,7 +125,9 @@ impl Sampler {
             left < 0.0
         });
         // Rounding may leave a crumb after the last one.
-        drawn.or(nucleus.last()).map_or(0, |candidate| candidate.token)
+        drawn
+            .or(nucleus.last())
+            .map_or(0, |candidate| candidate.token)
     }
 }
 
@@ -177,7 +179,10 @@ mod tests {
 
     #[test]
     fn scores_that_are_no_numbers_choose_nothing() {
-        assert_eq!(sampler(seeded(1)).next(&mut [f32::NAN, f32::NEG_INFINITY]), None);
+        assert_eq!(
+            sampler(seeded(1)).next(&mut [f32::NAN, f32::NEG_INFINITY]),
+            None
+        );
         assert_eq!(sampler(seeded(1)).next(&mut []), None);
     }
 

@@ -64,7 +64,8 @@ impl Counters {
     }
 
     pub(super) fn read(&self, tokens: u64) {
-        self.counter(telemetry::LOCAL_PROMPT_TOKENS).increment(tokens);
+        self.counter(telemetry::LOCAL_PROMPT_TOKENS)
+            .increment(tokens);
     }
 
     pub(super) fn generated(&self) {

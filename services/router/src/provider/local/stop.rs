@@ -53,7 +53,11 @@ impl StopMatcher {
     fn first_stop(&self) -> Option<usize> {
         self.stops
             .iter()
-            .filter_map(|stop| self.held.find(stop).map(|start| (start + stop.len(), start)))
+            .filter_map(|stop| {
+                self.held
+                    .find(stop)
+                    .map(|start| (start + stop.len(), start))
+            })
             .min()
             .map(|(_, start)| start)
     }
@@ -101,7 +105,10 @@ mod tests {
 
     #[test]
     fn text_that_only_looked_like_a_stop_string_is_shown_after_all() {
-        assert_eq!(run(&["END"], &["the E", "N", "GINE"]), ("the ENGINE".to_owned(), false));
+        assert_eq!(
+            run(&["END"], &["the E", "N", "GINE"]),
+            ("the ENGINE".to_owned(), false)
+        );
         assert_eq!(run(&["END"], &["the EN"]), ("the EN".to_owned(), false));
     }
 

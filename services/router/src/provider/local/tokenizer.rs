@@ -49,7 +49,12 @@ impl ModelTokenizer {
         let bytes = token_bytes(&tokens, &control)?;
         Ok(Self {
             inner: byte_pair_encoder(&tokens, &strings(content, "tokenizer.ggml.merges")?)?,
-            longest: bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1),
+            longest: bytes
+                .iter()
+                .map(|bytes| bytes.len())
+                .max()
+                .unwrap_or(1)
+                .max(1),
             bytes,
             control,
         })

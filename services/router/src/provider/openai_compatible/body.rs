@@ -83,7 +83,8 @@ impl Body {
             .await?
             .map_err(|error| {
                 let cause = describe(error);
-                self.upstream.broken(format!("the connection broke: {cause}"))
+                self.upstream
+                    .broken(format!("the connection broke: {cause}"))
             })?;
         self.read += chunk.as_ref().map_or(0, Bytes::len);
         let limit = self.upstream.config.max_response_bytes;

@@ -118,7 +118,9 @@ impl OpenAiCompatibleProvider {
             let body = Body::new(upstream.clone(), response, waiting);
             return Ok(read_stream(upstream.clone(), body));
         }
-        let whole = Body::new(upstream.clone(), response, waiting).whole().await?;
+        let whole = Body::new(upstream.clone(), response, waiting)
+            .whole()
+            .await?;
         upstream.read_whole(&whole)
     }
 
@@ -156,7 +158,10 @@ fn endpoint(config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
     let url = format!("{}/chat/completions", config.base_url.trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|error| refused(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused(format!("its scheme is {}, not http or https", url.scheme())));
+        return Err(refused(format!(
+            "its scheme is {}, not http or https",
+            url.scheme()
+        )));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(refused("it holds credentials; use api_key_env".to_owned()));
