@@ -16,7 +16,8 @@ use signalbox_router::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    time::timeout,
 };
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -169,7 +170,7 @@ async fn an_answer_without_usage_or_done_is_complete_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_key_is_sent_and_connections_are_reused() {
+async fn the_key_is_sent() {
     let upstream = FaultUpstream::start().await;
     let config = OpenAiCompatibleConfig {
         api_key_env: Some("KEY".to_owned()),
@@ -178,6 +179,53 @@ async fn the_key_is_sent_and_connections_are_reused() {
     let (_, error) = ask(&provider(config), "fault/echo").await;
     assert_eq!(error, None);
     assert!(upstream.records()[0].headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let provider = provider(config(base_url));
+    let ((), connections) = tokio::join!(
+        async {
+            for _ in 0..2 {
+                let (events, error) = ask(&provider, "m").await;
+                assert_eq!((text(&events).as_str(), error), ("hi", None));
+                // Lets the body's end reach the pool.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        },
+        // Serves two requests on one connection; a second connection hangs.
+        timeout(HANG, async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                answer_and_keep_alive(&mut connection).await;
+            }
+        }),
+    );
+    connections.unwrap();
+}
+
+/// Reads one request and answers it, the end of the body in a packet of its own.
+async fn answer_and_keep_alive(connection: &mut TcpStream) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") {
+        assert_ne!(
+            connection.read_buf(&mut request).await.unwrap(),
+            0,
+            "closed"
+        );
+    }
+    let events = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+                  data: [DONE]\n\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+    let first = format!("{head}\r\n\r\n{:x}\r\n{events}\r\n", events.len());
+    connection.write_all(first.as_bytes()).await.unwrap();
+    connection.flush().await.unwrap();
+    tokio::task::yield_now().await;
+    connection.write_all(b"0\r\n\r\n").await.unwrap();
 }
 
 #[tokio::test]

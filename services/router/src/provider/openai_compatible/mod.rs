@@ -241,6 +241,9 @@ fn read_stream(upstream: Arc<Upstream>, mut body: Body) -> ChatStream {
             let found = parser.push(&bytes).map_err(|error| upstream.broken(error.to_string()))?;
             for data in found {
                 if data == DONE {
+                    // Only a body read to its end gives its connection back to the
+                    // pool; the caller need not wait for that.
+                    tokio::spawn(body.drain());
                     break 'body;
                 }
                 body.something_came();
