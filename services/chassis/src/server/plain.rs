@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{HeaderName, StatusCode, header::CONTENT_TYPE};
-use signalbox_transcode::{ErrorShape, Transcoder};
+use signalbox_transcode::{ErrorShape, Info, Transcoder};
 use tonic::{Code, Status, body::Body};
 use tower::util::BoxCloneSyncService;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -66,7 +66,8 @@ pub(super) fn router(
         .route(
             "/openapi.json",
             get(move || async move {
-                let text = openapi.get_or_init(|| { let _ = &documented; String::new() });
+                let text =
+                    openapi.get_or_init(|| documented.transcoder.openapi(&info()).to_string());
                 ([(CONTENT_TYPE, "application/json")], text.clone())
             }),
         )
@@ -98,6 +99,16 @@ fn cors(origins: &[String]) -> CorsLayer {
     layer.allow_origin(AllowOrigin::list(
         origins.iter().filter_map(|origin| origin.parse().ok()),
     ))
+}
+
+fn info() -> Info {
+    Info {
+        title: "Signalbox".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: "Routes prompts to models, turns text into vectors, and keeps personal data in. The same \
+                      contract is served over gRPC."
+            .to_owned(),
+    }
 }
 
 async fn readyz(State(plain): State<Plain>) -> impl IntoResponse {
