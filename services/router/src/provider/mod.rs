@@ -1,6 +1,8 @@
 //! Who answers: one trait, one file for each kind of provider.
 
 pub mod local;
+pub mod openai_compatible;
+pub mod registry;
 mod telemetry;
 
 use std::{future::Future, pin::Pin, time::Duration};

@@ -1,6 +1,9 @@
 //! What a user may set about the local model.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,5 +60,14 @@ impl Default for LocalConfig {
             default_temperature: 0.2,
             default_top_p: 0.9,
         }
+    }
+}
+
+impl LocalConfig {
+    /// This configuration with a relative `path` looked up in the models folder.
+    #[must_use]
+    pub fn within(mut self, models: &Path) -> Self {
+        self.path = models.join(&self.path);
+        self
     }
 }
