@@ -79,9 +79,15 @@ mod tests {
     #[test]
     fn an_unknown_field_and_an_unknown_kind_are_named() {
         let error = parse(json!({"kind": "local", "max_quue": 3})).unwrap_err();
-        assert!(error.contains("max_quue") && error.contains("max_queue"), "{error}");
+        assert!(
+            error.contains("max_quue") && error.contains("max_queue"),
+            "{error}"
+        );
         let error = parse(json!({"kind": "cloud"})).unwrap_err();
-        assert!(error.contains("cloud") && error.contains("local"), "{error}");
+        assert!(
+            error.contains("cloud") && error.contains("local"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -93,7 +99,10 @@ mod tests {
             "api_key_env": "VLLM_KEY",
         }));
         let config = config.unwrap();
-        assert_eq!(parse(serde_json::to_value(&config).unwrap()).unwrap(), config);
+        assert_eq!(
+            parse(serde_json::to_value(&config).unwrap()).unwrap(),
+            config
+        );
         assert_eq!(config.name(), "vllm");
     }
 
@@ -116,10 +125,19 @@ mod tests {
 
     #[test]
     fn a_base_url_that_cannot_be_used_is_an_error() {
-        for url in ["", "vllm:8000", "ftp://host/v1", "http://me:pw@host/v1", "http://host/v1?a=b"] {
+        for url in [
+            "",
+            "vllm:8000",
+            "ftp://host/v1",
+            "http://me:pw@host/v1",
+            "http://host/v1?a=b",
+        ] {
             let config = json!({"kind": "openai_compatible", "base_url": url});
             let error = build(parse(config).unwrap(), Path::new(""), |_| None).err();
-            assert!(matches!(error, Some(OpenAiConfigError::BaseUrl { .. })), "{url}");
+            assert!(
+                matches!(error, Some(OpenAiConfigError::BaseUrl { .. })),
+                "{url}"
+            );
         }
     }
 }

@@ -129,4 +129,4 @@ impl Run {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

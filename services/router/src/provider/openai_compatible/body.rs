@@ -10,6 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use super::{Upstream, error::describe};
 use crate::provider::ProviderError;
 
+/// How long a complete answer's connection may take to come to its end and be reused.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// A body that is being read. Dropping it closes the request.
 pub(super) struct Body {
     upstream: Arc<Upstream>,
@@ -83,7 +86,8 @@ impl Body {
             .await?
             .map_err(|error| {
                 let cause = describe(error);
-                self.upstream.broken(format!("the connection broke: {cause}"))
+                self.upstream
+                    .broken(format!("the connection broke: {cause}"))
             })?;
         self.read += chunk.as_ref().map_or(0, Bytes::len);
         let limit = self.upstream.config.max_response_bytes;
@@ -92,6 +96,12 @@ impl Body {
             return Err(self.upstream.broken(detail));
         }
         Ok(chunk)
+    }
+
+    /// Reads what follows a complete answer, for a moment, and throws it away.
+    pub(super) async fn drain(mut self) {
+        self.waiting = Waiting::new("end", DRAIN);
+        while let Ok(Some(_)) = self.next().await {}
     }
 
     /// All of it.

@@ -118,7 +118,9 @@ impl OpenAiCompatibleProvider {
             let body = Body::new(upstream.clone(), response, waiting);
             return Ok(read_stream(upstream.clone(), body));
         }
-        let whole = Body::new(upstream.clone(), response, waiting).whole().await?;
+        let whole = Body::new(upstream.clone(), response, waiting)
+            .whole()
+            .await?;
         upstream.read_whole(&whole)
     }
 
@@ -156,7 +158,10 @@ fn endpoint(config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
     let url = format!("{}/chat/completions", config.base_url.trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|error| refused(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused(format!("its scheme is {}, not http or https", url.scheme())));
+        return Err(refused(format!(
+            "its scheme is {}, not http or https",
+            url.scheme()
+        )));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(refused("it holds credentials; use api_key_env".to_owned()));
@@ -236,6 +241,9 @@ fn read_stream(upstream: Arc<Upstream>, mut body: Body) -> ChatStream {
             let found = parser.push(&bytes).map_err(|error| upstream.broken(error.to_string()))?;
             for data in found {
                 if data == DONE {
+                    // Only a body read to its end gives its connection back to the
+                    // pool; the caller need not wait for that.
+                    tokio::spawn(body.drain());
                     break 'body;
                 }
                 body.something_came();

@@ -111,7 +111,10 @@ mod tests {
 
     #[test]
     fn all_three_line_endings_end_lines() {
-        assert_eq!(events(b"data: a\n\ndata: b\r\n\r\ndata: c\r\r"), ["a", "b", "c"]);
+        assert_eq!(
+            events(b"data: a\n\ndata: b\r\n\r\ndata: c\r\r"),
+            ["a", "b", "c"]
+        );
     }
 
     #[test]
@@ -126,7 +129,10 @@ mod tests {
 
     #[test]
     fn comments_and_other_fields_are_passed_over() {
-        assert_eq!(events(b": ping\n\nevent: x\nid: 1\ndata: a\nretry: 5\n\n"), ["a"]);
+        assert_eq!(
+            events(b": ping\n\nevent: x\nid: 1\ndata: a\nretry: 5\n\n"),
+            ["a"]
+        );
         assert_eq!(events(b"database: no\n\n"), [] as [&str; 0]);
     }
 
@@ -156,7 +162,10 @@ mod tests {
 
     #[test]
     fn what_is_no_utf8_is_refused() {
-        assert_eq!(SseParser::default().push(b"data: \xff\n\n"), Err(SseError::NotUtf8));
+        assert_eq!(
+            SseParser::default().push(b"data: \xff\n\n"),
+            Err(SseError::NotUtf8)
+        );
     }
 
     fn any_stream() -> impl Strategy<Value = Vec<u8>> {

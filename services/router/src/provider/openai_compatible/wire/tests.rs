@@ -38,7 +38,9 @@ fn full_request() -> ChatRequest {
 
 fn read_all(chunks: &[&str]) -> (Vec<ChatEvent>, bool) {
     let mut reader = AnswerReader::default();
-    let events = chunks.iter().flat_map(|chunk| reader.read(chunk.as_bytes()).unwrap());
+    let events = chunks
+        .iter()
+        .flat_map(|chunk| reader.read(chunk.as_bytes()).unwrap());
     (events.collect(), reader.finished())
 }
 
@@ -129,7 +131,10 @@ fn what_is_no_chunk_is_nonsense() {
 fn an_answer_that_was_given_up_is_no_answer() {
     for reason in ["abort", "tool_calls", ""] {
         let chunk = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"{reason}"}}]}}"#);
-        assert!(matches!(read_one(&chunk), Err(Flaw::Nonsense(_))), "{chunk}");
+        assert!(
+            matches!(read_one(&chunk), Err(Flaw::Nonsense(_))),
+            "{chunk}"
+        );
     }
 }
 
