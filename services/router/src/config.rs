@@ -8,17 +8,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{money::TokenPrice, strategy::StrategyKind};
+use crate::{money::TokenPrice, provider::local::LocalConfig, strategy::StrategyKind};
 
+pub use crate::provider::registry::ProviderConfig;
 pub use load::ConfigError;
 pub(crate) use load::{GuardPolicy, Limits};
-pub use stub::ProviderConfig;
 
 /// The Router's configuration.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouterConfig {
-    /// Who answers, by a name of your choice.
+    /// Who answers, by a name of your choice. The key is the name; a `name` inside is
+    /// overruled by it.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// The models that requests may name, each with its provider and its price.
     pub models: Vec<ModelConfig>,
@@ -43,7 +44,10 @@ impl Default for RouterConfig {
             models: vec![DEFAULT_MODEL.to_owned()],
         };
         Self {
-            providers: BTreeMap::from([("local".to_owned(), ProviderConfig::default())]),
+            providers: BTreeMap::from([(
+                "local".to_owned(),
+                ProviderConfig::Local(LocalConfig::default()),
+            )]),
             models: vec![ModelConfig {
                 name: DEFAULT_MODEL.to_owned(),
                 provider: "local".to_owned(),
@@ -212,25 +216,6 @@ impl Default for LedgerConfig {
         Self {
             path: None,
             max_rows: 1_000_000,
-        }
-    }
-}
-
-mod stub {
-    use schemars::JsonSchema;
-    use serde::{Deserialize, Serialize};
-
-    /// A provider.
-    #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-    #[serde(tag = "kind", rename_all = "snake_case")]
-    pub enum ProviderConfig {
-        /// A model in this process.
-        Local {},
-    }
-
-    impl Default for ProviderConfig {
-        fn default() -> Self {
-            Self::Local {}
         }
     }
 }

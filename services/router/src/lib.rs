@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assemble;
 mod catalog;
 pub mod chat;
 pub mod config;
@@ -21,5 +22,6 @@ pub mod telemetry;
 mod testing;
 mod tokens;
 
+pub use assemble::build;
 pub use handler::{Handler, service};
 pub use router::{Backends, BuildError, Router};

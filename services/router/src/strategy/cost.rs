@@ -24,16 +24,17 @@ impl Strategy for Cost {
     ) -> Decision {
         let scores = candidates
             .iter()
-            .map(|candidate| expected_picos(prompt, candidate));
+            .zip(prompt.expected_output(candidates))
+            .map(|(candidate, output)| expected_picos(prompt, candidate, output));
         lowest(scores.collect(), random)
     }
 }
 
 /// An expectation, so floating point is enough here; what is booked is exact.
-fn expected_picos(prompt: &PromptFeatures, candidate: &Candidate) -> f64 {
+fn expected_picos(prompt: &PromptFeatures, candidate: &Candidate, output: f64) -> f64 {
     let price = &candidate.model.price;
     f64::from(price.input.picos()) * f64::from(prompt.prompt_tokens)
-        + f64::from(price.output.picos()) * prompt.expected_output(&candidate.stats)
+        + f64::from(price.output.picos()) * output
 }
 
 #[cfg(test)]
@@ -86,6 +87,19 @@ mod tests {
             candidate("terse", "0.1", "1", answers(100.0)),
         ];
         assert_eq!(choose(prompt(100, None), &candidates), 1);
+    }
+
+    #[test]
+    fn a_model_that_never_answered_is_taken_for_an_average_one() {
+        let terse = Snapshot {
+            output_tokens: Some(4.0),
+            ..Snapshot::default()
+        };
+        let candidates = [
+            candidate("cheap", "0.1", "0.5", Snapshot::default()),
+            candidate("dear", "1", "0.6", terse),
+        ];
+        assert_eq!(choose(prompt(10, None), &candidates), 0);
     }
 
     #[test]

@@ -28,18 +28,18 @@ impl Strategy for Latency {
     ) -> Decision {
         let scores = candidates
             .iter()
-            .map(|candidate| expected_seconds(prompt, candidate));
+            .zip(prompt.expected_output(candidates))
+            .map(|(candidate, output)| expected_seconds(candidate, output));
         lowest(scores.collect(), random)
     }
 }
 
-fn expected_seconds(prompt: &PromptFeatures, candidate: &Candidate) -> f64 {
+fn expected_seconds(candidate: &Candidate, tokens: f64) -> f64 {
     let stats = &candidate.stats;
     let held = f64::from(stats.in_flight);
     let Some(first_token) = stats.first_token_seconds else {
         return held * STRANGER_SECONDS;
     };
-    let tokens = prompt.expected_output(stats);
     (first_token + stats.token_seconds.unwrap_or(0.0) * tokens) * (held + 1.0)
 }
 

@@ -43,15 +43,27 @@ pub(crate) struct PromptFeatures {
     pub(crate) max_tokens: Option<u32>,
 }
 
-/// Answer length to expect of a model that has not answered yet, in tokens.
+/// Answer length to expect where no model has answered yet, in tokens.
 const UNKNOWN_OUTPUT_TOKENS: f64 = 256.0;
 
 impl PromptFeatures {
-    /// Tokens that this model is expected to generate.
-    fn expected_output(&self, model: &Snapshot) -> f64 {
-        let usual = model.output_tokens.unwrap_or(UNKNOWN_OUTPUT_TOKENS);
-        self.max_tokens
-            .map_or(usual, |most| usual.min(f64::from(most)))
+    /// Tokens that each candidate is expected to generate. A model that has not
+    /// answered yet is taken for an average one: a fixed guess would favour whoever
+    /// happened to answer first.
+    fn expected_output(&self, candidates: &[Candidate]) -> Vec<f64> {
+        let known = || {
+            let stats = candidates.iter().map(|candidate| &candidate.stats);
+            stats.filter_map(|stats| stats.output_tokens)
+        };
+        let average = match known().count() {
+            0 => UNKNOWN_OUTPUT_TOKENS,
+            count => known().sum::<f64>() / count as f64,
+        };
+        let most = self.max_tokens.map_or(f64::INFINITY, f64::from);
+        candidates
+            .iter()
+            .map(|candidate| candidate.stats.output_tokens.unwrap_or(average).min(most))
+            .collect()
     }
 }
 
