@@ -127,3 +127,18 @@ fn vectors_equal_the_reference_one_by_one() {
         .collect();
     assert_close(&fixture, &found, "one by one");
 }
+
+/// The fixture's graph is of our own making; these figures are not. They are
+/// `PyTorch`'s for this model, printed in
+/// <https://github.com/ToluClassics/mlx-transformers/issues/23>: the first three
+/// dimensions before scaling to length 1, so only their ratios can be compared.
+#[test]
+fn vectors_agree_with_pytorch_s_published_output() {
+    const PYTORCH: [f32; 3] = [5.410_102e-1, 6.431_815_6e-1, 3.376_399_4e-2];
+    let text = ENCODER.tokenize("Each sentence is converted").unwrap();
+    let vector = &ENCODER.encode(&[text], &AtomicBool::new(false)).unwrap()[0];
+    let scale = vector[0] / PYTORCH[0];
+    for (found, pytorch) in vector.iter().zip(PYTORCH) {
+        assert!((found - pytorch * scale).abs() < 1e-6, "{found} {pytorch}");
+    }
+}

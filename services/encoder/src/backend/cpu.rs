@@ -107,14 +107,14 @@ impl Backend for Cpu {
 
         // The caller's thread is the first worker, so that a short text starts none.
         let outcomes = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..workers)
+            let others: Vec<_> = (1..workers)
                 .map(|_| scope.spawn(|| self.work(&groups, &next, cancel)))
                 .collect();
             let mut outcomes = vec![self.work(&groups, &next, cancel)];
             outcomes.extend(
-                helpers
+                others
                     .into_iter()
-                    .map(|helper| helper.join().unwrap_or(Err(EncodeError::Worker))),
+                    .map(|other| other.join().unwrap_or(Err(EncodeError::Worker))),
             );
             outcomes
         });
