@@ -129,7 +129,7 @@ fn vectors_equal_the_reference_one_by_one() {
 }
 
 /// The fixture's graph is of our own making; these figures are not. They are
-/// PyTorch's for this model, printed in
+/// `PyTorch`'s for this model, printed in
 /// <https://github.com/ToluClassics/mlx-transformers/issues/23>: the first three
 /// dimensions before scaling to length 1, so only their ratios can be compared.
 #[test]
