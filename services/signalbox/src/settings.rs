@@ -8,7 +8,7 @@ use signalbox_chassis::{server::ServerConfig, telemetry::TelemetryConfig};
 use signalbox_embeddings::EmbeddingsConfig;
 use signalbox_guardrails::GuardrailsConfig;
 use signalbox_models::{ModelsError, Store};
-use signalbox_router::{RouterConfig, provider::registry::ProviderConfig};
+use signalbox_router::{config::RouterConfig, provider::registry::ProviderConfig};
 
 /// Everything that can be set. Each part has a default that works on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use signalbox_proto::FILE_DESCRIPTOR_SET;
 use crate::{
     Outcome,
     banner::banner,
-    platform::{self, Services},
+    platform::Services,
     settings::Settings,
 };
 
