@@ -106,7 +106,8 @@ impl FaultUpstream {
     }
 
     /// Waits until the records satisfy `matches`, looking again at every change, and
-    /// returns them all.
+    /// returns them all. `limit` is tokio's time: a test that pauses the clock lets it
+    /// pass as soon as nothing else is to be done, even while sockets are busy.
     ///
     /// # Errors
     ///

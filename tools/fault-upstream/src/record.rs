@@ -17,6 +17,8 @@ const MAX_RECORDS: usize = 10_000;
 /// A longer body is recorded by its size only, so that a load test of large
 /// requests does not fill the memory.
 const MAX_RECORDED_BODY: usize = 1 << 20;
+/// Bytes of all recorded bodies, as they were sent; the oldest requests make room.
+const MAX_RECORDED_BODIES: usize = 64 << 20;
 /// Model names whose requests are counted for `fail-first`.
 const MAX_COUNTED_MODELS: usize = 10_000;
 
@@ -89,6 +91,9 @@ pub struct WaitTimeout {
 #[derive(Debug, Default)]
 struct State {
     records: VecDeque<Record>,
+    /// The length of each record's body.
+    body_lens: VecDeque<usize>,
+    body_bytes: usize,
     last_id: u64,
     seen: HashMap<String, u64>,
 }
@@ -98,6 +103,21 @@ struct State {
 pub(crate) struct Log {
     state: Mutex<State>,
     changed: watch::Sender<()>,
+}
+
+impl State {
+    fn push(&mut self, record: Record, body_len: usize) {
+        // What is not kept takes no room.
+        let body_len = Some(body_len).filter(|len| *len <= MAX_RECORDED_BODY);
+        let body_len = body_len.unwrap_or(0);
+        self.body_bytes += body_len;
+        self.body_lens.push_back(body_len);
+        self.records.push_back(record);
+        while self.records.len() > MAX_RECORDS || self.body_bytes > MAX_RECORDED_BODIES {
+            self.records.pop_front();
+            self.body_bytes -= self.body_lens.pop_front().unwrap_or(0);
+        }
+    }
 }
 
 impl Log {
@@ -147,10 +167,7 @@ impl Log {
         state.last_id += 1;
         let id = state.last_id;
         record.id = id;
-        if state.records.len() == MAX_RECORDS {
-            state.records.pop_front();
-        }
-        state.records.push_back(record);
+        state.push(record, body.len());
         drop(state);
         self.changed.send_replace(());
         Ticket {
@@ -179,8 +196,10 @@ impl Log {
 
     pub(crate) fn clear(&self) {
         let mut state = self.lock();
-        state.records.clear();
-        state.seen.clear();
+        *state = State {
+            last_id: state.last_id,
+            ..State::default()
+        };
         drop(state);
         self.changed.send_replace(());
     }
@@ -333,6 +352,20 @@ mod tests {
         assert!(records.iter().all(|record| record.outcome.status.is_none()));
         assert_eq!(records[MAX_RECORDS - 1].outcome.end, End::Completed);
         assert_eq!(records[0].outcome.end, End::InProgress);
+    }
+
+    #[test]
+    fn large_bodies_make_the_record_shorter() {
+        let log = Log::new();
+        let body = format!("\"{}\"", "x".repeat(MAX_RECORDED_BODY - 2));
+        let tickets: Vec<_> = (0..70).map(|_| open(&log, &body)).collect();
+        let records = log.records();
+        assert_eq!(records.len(), MAX_RECORDED_BODIES / MAX_RECORDED_BODY);
+        assert_eq!(records[0].id, 7);
+        assert_eq!(tickets.len(), 70);
+        log.clear();
+        open(&log, &body);
+        assert_eq!(log.records()[0].id, 71);
     }
 
     #[test]
