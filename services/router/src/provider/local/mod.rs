@@ -41,7 +41,7 @@ use self::{
     loader::Loader,
     model::LanguageModel,
     prompt::PromptError,
-    queue::JobQueue,
+    queue::{JobQueue, Refused},
     sampler::Sampler,
     stats::Counters,
     worker::{Job, Workers},
@@ -147,11 +147,7 @@ impl LocalProvider {
         };
         self.workers
             .submit(job)
-            .map_err(|refused| ProviderError::Overloaded {
-                provider: self.config.name.clone(),
-                detail: refused.to_string(),
-                retry_after: Some(self.counters.last_answer().max(Duration::from_secs(1))),
-            })?;
+            .map_err(|refused| self.refused(&refused))?;
         Ok(UnboundedReceiverStream::new(answer).boxed())
     }
 
@@ -159,6 +155,17 @@ impl LocalProvider {
         ProviderError::Failed {
             provider: self.config.name.clone(),
             detail: error.to_string(),
+        }
+    }
+
+    fn refused(&self, refused: &Refused) -> ProviderError {
+        match refused {
+            Refused::Full { .. } => ProviderError::Overloaded {
+                provider: self.config.name.clone(),
+                detail: refused.to_string(),
+                retry_after: Some(self.counters.last_answer().max(Duration::from_secs(1))),
+            },
+            Refused::Closed => self.failed(refused),
         }
     }
 

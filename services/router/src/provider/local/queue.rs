@@ -12,12 +12,20 @@ pub(super) trait Abandonable {
     fn abandoned(&self) -> bool;
 }
 
-/// The line is full.
+/// A job was not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{running} answers are being generated and {waiting} requests wait, the most allowed")]
-pub(super) struct Full {
-    running: usize,
-    waiting: usize,
+pub(super) enum Refused {
+    /// The line is full.
+    #[error("{running} answers are being generated and {waiting} requests wait, the most allowed")]
+    Full {
+        /// Jobs at work.
+        running: usize,
+        /// Jobs in the line.
+        waiting: usize,
+    },
+    /// No worker will ever take it.
+    #[error("no worker is there to generate answers")]
+    Closed,
 }
 
 /// Jobs for a fixed number of workers.
@@ -55,13 +63,16 @@ impl<J: Abandonable> JobQueue<J> {
     }
 
     /// Adds a job. Gives back how many abandoned jobs made room and how many wait now.
-    pub(super) fn push(&self, job: J) -> Result<Pushed, Full> {
+    pub(super) fn push(&self, job: J) -> Result<Pushed, Refused> {
         let mut state = self.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
         let before = state.waiting.len();
         state.waiting.retain(|job| !job.abandoned());
         let dropped = before - state.waiting.len();
         if state.running + state.waiting.len() >= self.workers.saturating_add(self.max_waiting) {
-            return Err(Full {
+            return Err(Refused::Full {
                 running: state.running,
                 waiting: state.waiting.len(),
             });
@@ -98,7 +109,7 @@ impl<J: Abandonable> JobQueue<J> {
         state.running = state.running.saturating_sub(1);
     }
 
-    /// Lets the workers go once the line is empty.
+    /// Takes no more jobs, and lets the workers go once the line is empty.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -149,8 +160,11 @@ mod tests {
         queue.push(job()).unwrap();
         assert!(queue.pop().is_some());
         queue.push(job()).unwrap();
-        let full = queue.push(job()).unwrap_err();
-        assert_eq!((full.running, full.waiting), (1, 1));
+        let full = Refused::Full {
+            running: 1,
+            waiting: 1,
+        };
+        assert_eq!(queue.push(job()), Err(full));
         queue.done();
         queue.push(job()).unwrap();
     }
@@ -181,10 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_is_served_to_its_end() {
+    fn a_closed_queue_is_served_to_its_end_and_takes_no_more() {
         let queue = JobQueue::new(1, 1);
         queue.push(job()).unwrap();
         queue.close();
+        assert_eq!(queue.push(job()), Err(Refused::Closed));
         assert!(queue.pop().is_some());
         assert!(queue.pop().is_none());
     }

@@ -11,7 +11,7 @@ use std::{
 use super::{
     generate::{Events, Interrupted, Limits, generate},
     model::LanguageModel,
-    queue::{Abandonable, Full, JobQueue},
+    queue::{Abandonable, JobQueue, Refused},
     sampler::Sampler,
     stats::Counters,
 };
@@ -44,29 +44,35 @@ pub(super) struct Workers {
 impl Workers {
     /// Starts one thread for each worker of the queue.
     pub(super) fn new(queue: Arc<JobQueue<Job>>, counters: Arc<Counters>) -> Self {
+        let mut started = 0;
         for index in 0..queue.workers() {
             let (queue, counters) = (queue.clone(), counters.clone());
             let spawned = thread::Builder::new()
                 .name(format!("signalbox-llm-{index}"))
                 .spawn(move || serve(&queue, &counters));
-            if let Err(error) = spawned {
-                tracing::error!(%error, index, "no thread for the local model");
+            match spawned {
+                Ok(_) => started += 1,
+                Err(error) => tracing::error!(%error, index, "no thread for the local model"),
             }
+        }
+        if started == 0 {
+            // Better a refusal than a request that waits for ever.
+            queue.close();
         }
         Self { queue, counters }
     }
 
     /// Adds a job to the queue.
-    pub(super) fn submit(&self, job: Job) -> Result<(), Full> {
+    pub(super) fn submit(&self, job: Job) -> Result<(), Refused> {
         match self.queue.push(job) {
             Ok(pushed) => {
                 self.counters.cancelled(pushed.dropped);
                 self.counters.waiting(pushed.waiting);
                 Ok(())
             }
-            Err(full) => {
+            Err(refused) => {
                 self.counters.refused();
-                Err(full)
+                Err(refused)
             }
         }
     }
