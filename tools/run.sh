@@ -33,7 +33,7 @@ url=$(sed -n 's/^Signalbox is ready at \([^ ]*\).*/\1/p' "$log")
 
 show() { printf '\n$ signalbox %s\n' "$*"; "$binary" "$@" --url "$url"; }
 
-show ask --temperature 0 --max-tokens 48 --user demo 'What is the capital of France? My card is 4111 1111 1111 1111.'
+show ask --temperature 0 --max-tokens 48 --user demo 'Which city is the capital of France? My card is 4111 1111 1111 1111.'
 show embed 'a red bicycle'
 show check 'Mail ada@example.com or call (415) 555-2671; SSN 536-22-8726.'
 printf '\n'

@@ -26,6 +26,7 @@ receivers:
 exporters:
   - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter $COLLECTOR_VERSION
 providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider $COLLECTOR_CONFMAP_VERSION
   - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider $COLLECTOR_CONFMAP_VERSION
 YAML
 GOBIN=$work go install "go.opentelemetry.io/collector/cmd/builder@$COLLECTOR_VERSION" >&2

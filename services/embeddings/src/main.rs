@@ -21,7 +21,10 @@ const NAME: &str = "signalbox-embeddings";
 
 /// Serves signalbox.embeddings.v1.EmbeddingsService.
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  signalbox-embeddings --set server.listen=0.0.0.0:7002")]
+#[command(
+    version,
+    after_help = "Example:\n  signalbox-embeddings --set server.listen=0.0.0.0:7002"
+)]
 struct Args {
     #[command(flatten)]
     config: ConfigArgs,
@@ -42,7 +45,10 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            server: ServerConfig { listen: (Ipv4Addr::LOCALHOST, 7002).into(), ..ServerConfig::default() },
+            server: ServerConfig {
+                listen: (Ipv4Addr::LOCALHOST, 7002).into(),
+                ..ServerConfig::default()
+            },
             telemetry: TelemetryConfig::default(),
             embeddings: EmbeddingsConfig::default(),
         }
@@ -55,15 +61,25 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let Settings { server, telemetry, embeddings } = args.config.load()?;
+    let Settings {
+        server,
+        telemetry,
+        embeddings,
+    } = args.config.load()?;
     let limit = server.limits.max_request_bytes;
-    let process = Process { name: NAME, descriptors: FILE_DESCRIPTOR_SET, server, telemetry };
+    let process = Process {
+        name: NAME,
+        descriptors: FILE_DESCRIPTOR_SET,
+        server,
+        telemetry,
+    };
     let services = async move |server: Server| {
         let models = match &embeddings.models_dir {
             Some(dir) => Store::open(dir),
             None => Store::default_location()?,
         };
-        let engine = signalbox_embeddings::load(&embeddings, &models.root().join(&embeddings.model)).await?;
+        let engine =
+            signalbox_embeddings::load(&embeddings, &models.root().join(&embeddings.model)).await?;
         Ok(server.service(signalbox_embeddings::service(engine).max_decoding_message_size(limit)))
     };
     process.run(services, |bound| ready_line(NAME, bound)).await

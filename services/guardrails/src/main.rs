@@ -20,7 +20,10 @@ const NAME: &str = "signalbox-guardrails";
 
 /// Serves signalbox.guardrails.v1.GuardrailsService.
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  signalbox-guardrails --set server.listen=0.0.0.0:7003")]
+#[command(
+    version,
+    after_help = "Example:\n  signalbox-guardrails --set server.listen=0.0.0.0:7003"
+)]
 struct Args {
     #[command(flatten)]
     config: ConfigArgs,
@@ -41,7 +44,10 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            server: ServerConfig { listen: (Ipv4Addr::LOCALHOST, 7003).into(), ..ServerConfig::default() },
+            server: ServerConfig {
+                listen: (Ipv4Addr::LOCALHOST, 7003).into(),
+                ..ServerConfig::default()
+            },
             telemetry: TelemetryConfig::default(),
             guardrails: GuardrailsConfig::default(),
         }
@@ -54,9 +60,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let Settings { server, telemetry, guardrails } = args.config.load()?;
+    let Settings {
+        server,
+        telemetry,
+        guardrails,
+    } = args.config.load()?;
     let limit = server.limits.max_request_bytes;
-    let process = Process { name: NAME, descriptors: FILE_DESCRIPTOR_SET, server, telemetry };
+    let process = Process {
+        name: NAME,
+        descriptors: FILE_DESCRIPTOR_SET,
+        server,
+        telemetry,
+    };
     let services = async move |server: Server| {
         let engine = Arc::new(Engine::new(&guardrails)?);
         Ok(server.service(signalbox_guardrails::service(engine).max_decoding_message_size(limit)))

@@ -57,7 +57,10 @@ struct RemoteGuardrails {
 
 impl Default for RemoteGuardrails {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:7003".to_owned(), policy: String::new() }
+        Self {
+            url: "http://127.0.0.1:7003".to_owned(),
+            policy: String::new(),
+        }
     }
 }
 
@@ -93,9 +96,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let Settings { server, telemetry, router: config, guardrails } = args.config.load()?;
+    let Settings {
+        server,
+        telemetry,
+        router: config,
+        guardrails,
+    } = args.config.load()?;
     let limit = server.limits.max_request_bytes;
-    let process = Process { name: NAME, descriptors: FILE_DESCRIPTOR_SET, server, telemetry };
+    let process = Process {
+        name: NAME,
+        descriptors: FILE_DESCRIPTOR_SET,
+        server,
+        telemetry,
+    };
     let mut built = None;
     let services = async |server: Server| {
         let timeout = Duration::from_millis(config.guardrails.timeout_ms);
@@ -107,7 +120,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         let router = Arc::clone(built.insert(Arc::new(router)));
         Ok(server.service(signalbox_router::service(router).max_decoding_message_size(limit)))
     };
-    process.run(services, |bound| ready_line(NAME, bound)).await?;
+    process
+        .run(services, |bound| ready_line(NAME, bound))
+        .await?;
     if let Some(router) = built {
         router.close().await;
     }

@@ -2,12 +2,12 @@
 
 use std::{error::Error, time::Duration};
 
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::{Interceptor, interceptor::InterceptedService};
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
-use tonic::service::{Interceptor, interceptor::InterceptedService};
-use tonic::metadata::{Ascii, MetadataValue};
 
 /// Where the server is.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,12 +38,22 @@ impl Interceptor for SendKey {
 
 impl ServerArgs {
     pub(crate) async fn connect(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
-        let bad_url = |error: tonic::transport::Error| format!("--url: `{}` is no URL: {error}", self.url);
-        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(bad_url)?.connect_timeout(Duration::from_secs(2));
+        let bad_url =
+            |error: tonic::transport::Error| format!("--url: `{}` is no URL: {error}", self.url);
+        let endpoint = Endpoint::from_shared(self.url.clone())
+            .map_err(bad_url)?
+            .connect_timeout(Duration::from_secs(2));
         let channel = endpoint.connect().await.map_err(|_| {
-            format!("no server at {}; start one with `signalbox up`, or name one with --url", self.url)
+            format!(
+                "no server at {}; start one with `signalbox up`, or name one with --url",
+                self.url
+            )
         })?;
-        let key = self.api_key.as_deref().map(MetadataValue::try_from).transpose();
+        let key = self
+            .api_key
+            .as_deref()
+            .map(MetadataValue::try_from)
+            .transpose();
         let mut key = key.map_err(|_| "--api-key: holds characters that no header can")?;
         if let Some(key) = &mut key {
             key.set_sensitive(true);
@@ -55,7 +65,10 @@ impl ServerArgs {
 /// A server's refusal as a person reads it.
 pub(crate) fn refusal(status: &Status) -> String {
     match status.code() {
-        Code::Unauthenticated => format!("{}; give one with --api-key or SIGNALBOX_API_KEY", status.message()),
+        Code::Unauthenticated => format!(
+            "{}; give one with --api-key or SIGNALBOX_API_KEY",
+            status.message()
+        ),
         _ => status.message().to_owned(),
     }
 }

@@ -35,7 +35,10 @@ impl Guard for LocalGuard {
 }
 
 fn verdicts(engine: &Engine, texts: &[String]) -> Result<Vec<Verdict>, GuardError> {
-    texts.iter().map(|text| verdict(engine, text).map_err(|error| GuardError::Rejected(error.to_string()))).collect()
+    texts
+        .iter()
+        .map(|text| verdict(engine, text).map_err(|error| GuardError::Rejected(error.to_string())))
+        .collect()
 }
 
 fn verdict(engine: &Engine, text: &str) -> Result<Verdict, EngineError> {
@@ -50,5 +53,8 @@ fn verdict(engine: &Engine, text: &str) -> Result<Verdict, EngineError> {
             replacement: format!("<{}>", finding.kind),
         })
         .collect();
-    Ok(Verdict { findings, blocked: false })
+    Ok(Verdict {
+        findings,
+        blocked: false,
+    })
 }

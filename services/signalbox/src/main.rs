@@ -20,7 +20,10 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 /// A gRPC-first AI platform: routes prompts to models, embeds texts, and keeps
 /// personal data in.
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  signalbox up                      # all three services on 127.0.0.1:7000\n  signalbox ask 'Why is the sky blue?'")]
+#[command(
+    version,
+    after_help = "Example:\n  signalbox up                      # all three services on 127.0.0.1:7000\n  signalbox ask 'Why is the sky blue?'"
+)]
 struct Args {
     #[command(flatten)]
     config: ConfigArgs,

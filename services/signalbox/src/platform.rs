@@ -15,12 +15,27 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) async fn build(settings: &Settings, models_dir: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn build(
+        settings: &Settings,
+        models_dir: &Path,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let guardrails = Arc::new(signalbox_guardrails::Engine::new(&settings.guardrails)?);
         let guard = Arc::new(LocalGuard::new(Arc::clone(&guardrails)));
-        let router = signalbox_router::build(&settings.router_with_state()?, guard, models_dir, |name| env::var(name).ok()).await?;
-        let embeddings = signalbox_embeddings::load(&settings.embeddings, &models_dir.join(&settings.embeddings.model)).await?;
-        Ok(Self { router: Arc::new(router), embeddings, guardrails })
+        let router =
+            signalbox_router::build(&settings.router_with_state()?, guard, models_dir, |name| {
+                env::var(name).ok()
+            })
+            .await?;
+        let embeddings = signalbox_embeddings::load(
+            &settings.embeddings,
+            &models_dir.join(&settings.embeddings.model),
+        )
+        .await?;
+        Ok(Self {
+            router: Arc::new(router),
+            embeddings,
+            guardrails,
+        })
     }
 
     /// The Router, which has to be closed in the end.
@@ -32,7 +47,11 @@ impl Services {
     pub(crate) fn add_to(self, server: Server, limit: usize) -> Server {
         server
             .service(signalbox_router::service(self.router).max_decoding_message_size(limit))
-            .service(signalbox_embeddings::service(self.embeddings).max_decoding_message_size(limit))
-            .service(signalbox_guardrails::service(self.guardrails).max_decoding_message_size(limit))
+            .service(
+                signalbox_embeddings::service(self.embeddings).max_decoding_message_size(limit),
+            )
+            .service(
+                signalbox_guardrails::service(self.guardrails).max_decoding_message_size(limit),
+            )
     }
 }

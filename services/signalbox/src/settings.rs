@@ -47,7 +47,11 @@ impl Default for Settings {
 
 /// `signalbox` in the user's state folder, by the XDG base directory specification.
 fn user_state_dir() -> Option<PathBuf> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
     Some(state.join("signalbox"))
 }
@@ -65,19 +69,34 @@ impl Settings {
 
     /// Where model files are.
     pub(crate) fn store(&self) -> Result<Store, ModelsError> {
-        self.models.dir.as_ref().map_or_else(Store::default_location, |dir| Ok(Store::open(dir)))
+        self.models
+            .dir
+            .as_ref()
+            .map_or_else(Store::default_location, |dir| Ok(Store::open(dir)))
     }
 
     /// The models that these settings use, by their folders' names.
     pub(crate) fn model_names(&self) -> Vec<String> {
-        let local = self.router.providers.values().filter_map(|provider| match provider {
-            // An absolute path is the user's own file.
-            ProviderConfig::Local(local) if local.path.is_relative() => {
-                Some(local.path.components().next()?.as_os_str().to_str()?.to_owned())
-            }
-            _ => None,
-        });
-        std::iter::once(self.embeddings.model.clone()).chain(local).collect()
+        let local = self
+            .router
+            .providers
+            .values()
+            .filter_map(|provider| match provider {
+                // An absolute path is the user's own file.
+                ProviderConfig::Local(local) if local.path.is_relative() => Some(
+                    local
+                        .path
+                        .components()
+                        .next()?
+                        .as_os_str()
+                        .to_str()?
+                        .to_owned(),
+                ),
+                _ => None,
+            });
+        std::iter::once(self.embeddings.model.clone())
+            .chain(local)
+            .collect()
     }
 }
 
@@ -93,6 +112,9 @@ pub(crate) struct ModelsConfig {
 
 impl Default for ModelsConfig {
     fn default() -> Self {
-        Self { dir: None, pull: true }
+        Self {
+            dir: None,
+            pull: true,
+        }
     }
 }

@@ -18,7 +18,10 @@ fn the_openai_python_sdk_works_with_only_its_base_url_changed() {
 #[test]
 fn the_openai_node_sdk_works_with_only_its_base_url_changed() {
     let platform = Platform::start(&[]);
-    run(Command::new("node").arg(client("openai_node.mjs")).arg(&platform.url).arg(tools_dir().join("node")));
+    run(Command::new("node")
+        .arg(client("openai_node.mjs"))
+        .arg(&platform.url)
+        .arg(tools_dir().join("node")));
 }
 
 #[test]
@@ -27,7 +30,11 @@ fn grpcurl_lists_describes_and_calls() {
     let grpcurl = |arguments: &[&str]| {
         let (flags, rest) = arguments.split_at(arguments.len() - 1);
         let mut command = Command::new(tool("bin/grpcurl"));
-        run(command.arg("-plaintext").args(flags).arg(platform.address()).args(rest[0].split(' ')))
+        run(command
+            .arg("-plaintext")
+            .args(flags)
+            .arg(platform.address())
+            .args(rest[0].split(' ')))
     };
     let services = grpcurl(&["list"]);
     for service in [
@@ -38,10 +45,16 @@ fn grpcurl_lists_describes_and_calls() {
         "signalbox.guardrails.v1.GuardrailsService",
         "signalbox.router.v1.RouterService",
     ] {
-        assert!(services.lines().any(|line| line == service), "{service} is not in:\n{services}");
+        assert!(
+            services.lines().any(|line| line == service),
+            "{service} is not in:\n{services}"
+        );
     }
     let described = grpcurl(&["describe signalbox.router.v1.RouterService"]);
-    assert!(described.contains("rpc StreamChatCompletion"), "{described}");
+    assert!(
+        described.contains("rpc StreamChatCompletion"),
+        "{described}"
+    );
     let answer = grpcurl(&[
         "-d",
         r#"{"text":"Mail ada@example.com"}"#,
@@ -49,16 +62,33 @@ fn grpcurl_lists_describes_and_calls() {
     ]);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["text"], "Mail <EMAIL>");
-    let health = grpcurl(&["-d", r#"{"service":"signalbox.router.v1.RouterService"}"#, "grpc.health.v1.Health/Check"]);
+    let health = grpcurl(&[
+        "-d",
+        r#"{"service":"signalbox.router.v1.RouterService"}"#,
+        "grpc.health.v1.Health/Check",
+    ]);
     assert!(health.contains("SERVING"), "{health}");
 }
 
 /// One call by curl: the HTTP status and the body.
 fn curl(platform: &Platform, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
     let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "60", "-X", method, "-w", "\n%{http_code}"]);
+    command.args([
+        "-sS",
+        "--max-time",
+        "60",
+        "-X",
+        method,
+        "-w",
+        "\n%{http_code}",
+    ]);
     if let Some(body) = body {
-        command.args(["-H", "content-type: application/json", "-d", &body.to_string()]);
+        command.args([
+            "-H",
+            "content-type: application/json",
+            "-d",
+            &body.to_string(),
+        ]);
     }
     let output = run(command.arg(format!("{}{path}", platform.url)));
     let (body, status) = output.rsplit_once('\n').unwrap();
@@ -71,49 +101,201 @@ fn curl_reaches_every_rest_path() {
     let question = json!([{"role": "user", "content": "Say hello."}]);
     let chat = json!({"model": "auto", "messages": question, "max_tokens": 8, "user": "curl"});
     let cases: [(&str, &str, Option<Value>, u16, &str, Value); 21] = [
-        ("POST", "/v1/chat/completions", Some(chat.clone()), 200, "/object", json!("chat.completion")),
+        (
+            "POST",
+            "/v1/chat/completions",
+            Some(chat.clone()),
+            200,
+            "/object",
+            json!("chat.completion"),
+        ),
         ("GET", "/v1/models", None, 200, "/object", json!("list")),
-        ("GET", "/v1/router/usage?user=curl", None, 200, "/rows/0/user", json!("curl")),
-        ("POST", "/v1/embeddings", Some(json!({"model": "all-MiniLM-L6-v2", "input": "hi"})), 200, "/data/0/index", json!(0)),
-        ("GET", "/v1/embeddings/models", None, 200, "/data/0/dimensions", json!(384)),
-        ("POST", "/v1/guardrails:check", Some(json!({"text": "10.0.0.1"})), 200, "/action", json!("ACTION_REDACT")),
-        ("POST", "/v1/guardrails:batchCheck", Some(json!({"texts": ["a", "b"]})), 200, "/results/1/action", json!("ACTION_ALLOW")),
-        ("POST", "/v1/guardrails:redact", Some(json!({"text": "a@b.org"})), 200, "/text", json!("<EMAIL>")),
-        ("GET", "/v1/guardrails/detectors", None, 200, "/detectors/0/default_on", json!(true)),
+        (
+            "GET",
+            "/v1/router/usage?user=curl",
+            None,
+            200,
+            "/rows/0/user",
+            json!("curl"),
+        ),
+        (
+            "POST",
+            "/v1/embeddings",
+            Some(json!({"model": "all-MiniLM-L6-v2", "input": "hi"})),
+            200,
+            "/data/0/index",
+            json!(0),
+        ),
+        (
+            "GET",
+            "/v1/embeddings/models",
+            None,
+            200,
+            "/data/0/dimensions",
+            json!(384),
+        ),
+        (
+            "POST",
+            "/v1/guardrails:check",
+            Some(json!({"text": "10.0.0.1"})),
+            200,
+            "/action",
+            json!("ACTION_REDACT"),
+        ),
+        (
+            "POST",
+            "/v1/guardrails:batchCheck",
+            Some(json!({"texts": ["a", "b"]})),
+            200,
+            "/results/1/action",
+            json!("ACTION_ALLOW"),
+        ),
+        (
+            "POST",
+            "/v1/guardrails:redact",
+            Some(json!({"text": "a@b.org"})),
+            200,
+            "/text",
+            json!("<EMAIL>"),
+        ),
+        (
+            "GET",
+            "/v1/guardrails/detectors",
+            None,
+            200,
+            "/detectors/0/default_on",
+            json!(true),
+        ),
         // Declared, and honest about not being there yet.
-        ("POST", "/v1/router:explain", Some(json!({})), 501, "/code", json!(12)),
-        ("POST", "/v1/router/feedback", Some(json!({})), 501, "/code", json!(12)),
+        (
+            "POST",
+            "/v1/router:explain",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "POST",
+            "/v1/router/feedback",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
         ("GET", "/v1/router/policy", None, 501, "/code", json!(12)),
-        ("PATCH", "/v1/router/policy", Some(json!({})), 501, "/code", json!(12)),
-        ("POST", "/v1/router:replay", Some(json!({})), 501, "/code", json!(12)),
-        ("POST", "/v1/embeddings/jobs", Some(json!({})), 501, "/code", json!(12)),
+        (
+            "PATCH",
+            "/v1/router/policy",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "POST",
+            "/v1/router:replay",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "POST",
+            "/v1/embeddings/jobs",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
         ("GET", "/v1/embeddings/jobs", None, 501, "/code", json!(12)),
-        ("GET", "/v1/embeddings/jobs/7", None, 501, "/code", json!(12)),
-        ("POST", "/v1/embeddings/jobs/7:cancel", Some(json!({})), 501, "/code", json!(12)),
-        ("GET", "/v1/embeddings/jobs/7/results", None, 501, "/code", json!(12)),
-        ("POST", "/v1/guardrails:restore", Some(json!({})), 501, "/code", json!(12)),
-        ("GET", "/v1/guardrails/policies", None, 501, "/code", json!(12)),
+        (
+            "GET",
+            "/v1/embeddings/jobs/7",
+            None,
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "POST",
+            "/v1/embeddings/jobs/7:cancel",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "GET",
+            "/v1/embeddings/jobs/7/results",
+            None,
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "POST",
+            "/v1/guardrails:restore",
+            Some(json!({})),
+            501,
+            "/code",
+            json!(12),
+        ),
+        (
+            "GET",
+            "/v1/guardrails/policies",
+            None,
+            501,
+            "/code",
+            json!(12),
+        ),
     ];
     for (method, path, body, status, pointer, expected) in cases {
         let (found, answer) = curl(&platform, method, path, body.as_ref());
         assert_eq!(found, status, "{method} {path}: {answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer.pointer(pointer), Some(&expected), "{method} {path}: {answer}");
+        assert_eq!(
+            answer.pointer(pointer),
+            Some(&expected),
+            "{method} {path}: {answer}"
+        );
     }
-    let (status, answer) = curl(&platform, "POST", "/v1/moderations", Some(&json!({"input": "hi"})));
+    let (status, answer) = curl(
+        &platform,
+        "POST",
+        "/v1/moderations",
+        Some(&json!({"input": "hi"})),
+    );
     assert_eq!(status, 501, "{answer}");
     let error: Value = serde_json::from_str(&answer).unwrap();
-    assert!(error["error"]["message"].as_str().unwrap().contains("CreateModeration"), "{answer}");
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("CreateModeration"),
+        "{answer}"
+    );
 
     let mut streamed = chat;
     streamed["stream"] = json!(true);
     let (status, events) = curl(&platform, "POST", "/v1/chat/completions", Some(&streamed));
     assert_eq!(status, 200, "{events}");
-    assert!(events.starts_with("data: {") && events.trim_end().ends_with("data: [DONE]"), "{events}");
+    assert!(
+        events.starts_with("data: {") && events.trim_end().ends_with("data: [DONE]"),
+        "{events}"
+    );
 
-    for (path, part) in [("/healthz", "ok"), ("/readyz", "ready"), ("/", "Signalbox"), ("/metrics", "signalbox_rpc_duration_seconds")] {
+    for (path, part) in [
+        ("/healthz", "ok"),
+        ("/readyz", "ready"),
+        ("/", "Signalbox"),
+        ("/metrics", "signalbox_rpc_duration_seconds"),
+    ] {
         let (status, text) = curl(&platform, "GET", path, None);
-        assert!(status == 200 && text.contains(part), "{path}: {status} {text}");
+        assert!(
+            status == 200 && text.contains(part),
+            "{path}: {status} {text}"
+        );
     }
     assert_eq!(curl(&platform, "GET", "/v2/nothing", None).0, 404);
     assert_eq!(curl(&platform, "DELETE", "/v1/models", None).0, 405);
@@ -122,7 +304,12 @@ fn curl_reaches_every_rest_path() {
 #[test]
 fn the_openapi_document_is_valid_and_the_metrics_parse() {
     let platform = Platform::start(&["router.providers.local.load=lazy"]);
-    curl(&platform, "POST", "/v1/guardrails:redact", Some(&json!({"text": "a@b.org"})));
+    curl(
+        &platform,
+        "POST",
+        "/v1/guardrails:redact",
+        Some(&json!({"text": "a@b.org"})),
+    );
     run(python().arg(client("documents.py")).arg(&platform.url));
 }
 
@@ -130,11 +317,27 @@ fn the_openapi_document_is_valid_and_the_metrics_parse() {
 fn the_commands_talk_to_the_server() {
     let platform = Platform::start(&[]);
     let signalbox = |arguments: &[&str]| {
-        run(Command::new(env!("CARGO_BIN_EXE_signalbox")).args(arguments).args(["--url", &platform.url]))
+        run(Command::new(env!("CARGO_BIN_EXE_signalbox"))
+            .args(arguments)
+            .args(["--url", &platform.url]))
     };
-    assert!(signalbox(&["ask", "--temperature", "0", "--max-tokens", "24", "What is the capital of France?"]).contains("Paris"));
-    let vector: Vec<f32> = serde_json::from_str(signalbox(&["embed", "a red bicycle"]).trim()).unwrap();
+    assert!(
+        signalbox(&[
+            "ask",
+            "--temperature",
+            "0",
+            "--max-tokens",
+            "24",
+            "Which city is the capital of France?"
+        ])
+        .contains("Paris")
+    );
+    let vector: Vec<f32> =
+        serde_json::from_str(signalbox(&["embed", "a red bicycle"]).trim()).unwrap();
     assert_eq!(vector.len(), 384);
-    assert_eq!(signalbox(&["check", "Mail ada@example.com"]), "Mail <EMAIL>\n");
+    assert_eq!(
+        signalbox(&["check", "Mail ada@example.com"]),
+        "Mail <EMAIL>\n"
+    );
     assert!(!signalbox(&["doctor"]).contains("BAD"));
 }

@@ -19,9 +19,14 @@ async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let config = upstream_config(&upstream.base_url(), &[("slow", "fault/tokens=20,rate=20")]);
     let mut platform = Platform::start_file(&config, &["server.drain_delay_ms=300"]);
     let client = Client::new();
-    let request = json!({"model": "slow", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
-    let mut response =
-        client.post(format!("{}/v1/chat/completions", platform.url)).json(&request).send().await.unwrap();
+    let request =
+        json!({"model": "slow", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let mut response = client
+        .post(format!("{}/v1/chat/completions", platform.url))
+        .json(&request)
+        .send()
+        .await
+        .unwrap();
     let mut text = String::from_utf8(response.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     platform.terminate();
 
@@ -29,7 +34,14 @@ async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let readyz = format!("{}/readyz", platform.url);
     let code = tokio::task::spawn_blocking(move || {
         eventually("readiness going off", || {
-            let status = run(Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &readyz]));
+            let status = run(Command::new("curl").args([
+                "-s",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                &readyz,
+            ]));
             (status != "200").then_some(status)
         })
     })
@@ -43,7 +55,13 @@ async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
     drop(response);
     drop(client);
     assert!(platform.wait().success());
-    assert!(Client::new().get(format!("{}/readyz", platform.url)).send().await.is_err());
+    assert!(
+        Client::new()
+            .get(format!("{}/readyz", platform.url))
+            .send()
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +69,8 @@ async fn a_drain_does_not_wait_for_ever() {
     let upstream = FaultUpstream::start().await;
     let config = upstream_config(&upstream.base_url(), &[("stall", "fault/stall-after=2")]);
     let mut platform = Platform::start_file(&config, &["server.drain_timeout_ms=200"]);
-    let request = json!({"model": "stall", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let request =
+        json!({"model": "stall", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let url = format!("{}/v1/chat/completions", platform.url);
     let mut response = Client::new().post(url).json(&request).send().await.unwrap();
     assert!(response.chunk().await.unwrap().is_some());
@@ -67,8 +86,19 @@ async fn overload_is_refused_with_a_time_to_come_back() {
     let url = format!("{}/v1/chat/completions", platform.url);
     let request = json!({"model": "stall", "messages": [{"role": "user", "content": "hi"}]});
     let first = tokio::spawn(Client::new().post(&url).json(&request).send());
-    upstream.wait_for(|records| !records.is_empty(), std::time::Duration::from_secs(20)).await.unwrap();
-    let second = Client::new().post(&url).json(&request).send().await.unwrap();
+    upstream
+        .wait_for(
+            |records| !records.is_empty(),
+            std::time::Duration::from_secs(20),
+        )
+        .await
+        .unwrap();
+    let second = Client::new()
+        .post(&url)
+        .json(&request)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(second.status(), 429);
     assert_eq!(second.headers()["retry-after"], "1");
     let answer: Value = second.json().await.unwrap();
@@ -92,22 +122,64 @@ async fn keys_and_rate_limits_hold_on_rest_and_metadata_alike() {
     assert_eq!(bare.status(), 401);
     let answer: Value = bare.json().await.unwrap();
     assert_eq!(answer["error"]["type"], "authentication_error", "{answer}");
-    assert_eq!(client.get(&url).bearer_auth("mallory").send().await.unwrap().status(), 401);
+    assert_eq!(
+        client
+            .get(&url)
+            .bearer_auth("mallory")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        401
+    );
     for _ in 0..2 {
-        assert_eq!(client.get(&url).bearer_auth("alice").send().await.unwrap().status(), 200);
+        assert_eq!(
+            client
+                .get(&url)
+                .bearer_auth("alice")
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200
+        );
     }
-    let refused = client.get(&url).header("x-api-key", "alice").send().await.unwrap();
+    let refused = client
+        .get(&url)
+        .header("x-api-key", "alice")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(refused.status(), 429);
-    assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 100);
+    assert!(
+        refused.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+            > 100
+    );
     // Probes stay open.
-    assert_eq!(client.get(format!("{}/readyz", platform.url)).send().await.unwrap().status(), 200);
+    assert_eq!(
+        client
+            .get(format!("{}/readyz", platform.url))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[test]
 fn log_lines_are_json_with_the_trace_they_belong_to() {
     let mut log = tempfile::tempfile().unwrap();
     let platform = Platform::start_with(
-        &["router.providers.local.load=lazy", "telemetry.log_format=json", "telemetry.log_filter=signalbox_chassis=debug"],
+        &[
+            "router.providers.local.load=lazy",
+            "telemetry.log_format=json",
+            "telemetry.log_filter=signalbox_chassis=debug",
+        ],
         Stdio::from(log.try_clone().unwrap()),
     );
     run(Command::new("curl").args([
@@ -122,8 +194,14 @@ fn log_lines_are_json_with_the_trace_they_belong_to() {
     let mut text = String::new();
     std::io::Seek::rewind(&mut log).unwrap();
     log.read_to_string(&mut text).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let answered = lines.iter().find(|line| line["message"] == "answered").unwrap_or_else(|| panic!("{text}"));
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let answered = lines
+        .iter()
+        .find(|line| line["message"] == "answered")
+        .unwrap_or_else(|| panic!("{text}"));
     assert_eq!(answered["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(answered["request_id"], "logged");
     assert_eq!(answered["rpc.method"], "ListModels");
@@ -131,7 +209,11 @@ fn log_lines_are_json_with_the_trace_they_belong_to() {
 }
 
 fn signalbox(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_signalbox")).args(arguments).current_dir(std::env::temp_dir()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        .args(arguments)
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -145,14 +227,26 @@ fn the_configuration_shows_itself_and_its_schema() {
     let output = signalbox(&["up", "--set", "server.lisen=127.0.0.1:0"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert_eq!(text, "error: unknown key `server.lisen` in the flags; did you mean `server.listen`?\n");
+    assert_eq!(
+        text,
+        "error: unknown key `server.lisen` in the flags; did you mean `server.listen`?\n"
+    );
 }
 
 #[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = signalbox(&["up", "--listen", &address, "--set", "router.providers.local.load=lazy"]);
+    let output = signalbox(&[
+        "up",
+        "--listen",
+        &address,
+        "--set",
+        "router.providers.local.load=lazy",
+    ]);
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && text.contains(&format!("cannot listen on {address}")), "{text}");
+    assert!(
+        !output.status.success() && text.contains(&format!("cannot listen on {address}")),
+        "{text}"
+    );
 }

@@ -23,13 +23,23 @@ async fn post(url: &str, body: &Value) -> reqwest::Response {
 
 async fn usage(platform: &Platform, user: &str) -> Value {
     let url = format!("{}/v1/router/usage?user={user}", platform.url);
-    Client::new().get(url).send().await.unwrap().json().await.unwrap()
+    Client::new()
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reaches_the_provider_is_redacted_and_the_cost_is_exact() {
     let upstream = FaultUpstream::start().await;
-    let config = upstream_config(&upstream.base_url(), &[("echo", "fault/echo,cached=3"), ("other", "fault/tokens=7")]);
+    let config = upstream_config(
+        &upstream.base_url(),
+        &[("echo", "fault/echo,cached=3"), ("other", "fault/tokens=7")],
+    );
     let platform = Platform::start_file(&config, &[]);
     let chat = format!("{}/v1/chat/completions", platform.url);
 
@@ -37,10 +47,23 @@ async fn what_reaches_the_provider_is_redacted_and_the_cost_is_exact() {
         {"role": "system", "content": "Be brief, and CC ops@example.com."},
         {"role": "user", "name": "ada", "content": PROMPT},
     ]);
-    let answer: Value =
-        post(&chat, &json!({"model": "auto", "user": "ada", "messages": messages})).await.json().await.unwrap();
-    assert_eq!(answer["choices"][0]["message"]["content"], REDACTED, "{answer}");
-    assert_eq!(answer["signalbox"]["prompt_redactions"], json!(["EMAIL", "EMAIL", "CREDIT_CARD"]), "{answer}");
+    let answer: Value = post(
+        &chat,
+        &json!({"model": "auto", "user": "ada", "messages": messages}),
+    )
+    .await
+    .json()
+    .await
+    .unwrap();
+    assert_eq!(
+        answer["choices"][0]["message"]["content"], REDACTED,
+        "{answer}"
+    );
+    assert_eq!(
+        answer["signalbox"]["prompt_redactions"],
+        json!(["EMAIL", "EMAIL", "CREDIT_CARD"]),
+        "{answer}"
+    );
 
     let records = upstream.records();
     assert_eq!(records.len(), 1);
@@ -57,14 +80,21 @@ async fn what_reaches_the_provider_is_redacted_and_the_cost_is_exact() {
     let events = post(&chat, &streamed).await.text().await.unwrap();
     assert!(events.trim_end().ends_with("data: [DONE]"), "{events}");
     // Somebody else's request is not.
-    post(&chat, &json!({"model": "other", "user": "bob", "messages": messages})).await;
+    post(
+        &chat,
+        &json!({"model": "other", "user": "bob", "messages": messages}),
+    )
+    .await;
 
     let tokens: Vec<(i64, i64)> = upstream
         .records()
         .iter()
         .map(|record| {
             let count = |tokens: u64| i64::try_from(tokens).unwrap();
-            (count(record.outcome.prompt_tokens), count(record.outcome.completion_tokens))
+            (
+                count(record.outcome.prompt_tokens),
+                count(record.outcome.completion_tokens),
+            )
         })
         .collect();
     let echo_cost = (tokens[0].0 - 3) * INPUT + 3 * CACHED + tokens[0].1 * OUTPUT;
@@ -72,16 +102,26 @@ async fn what_reaches_the_provider_is_redacted_and_the_cost_is_exact() {
     assert_eq!(answer["signalbox"]["cost_usd_picos"], echo_cost.to_string());
 
     let usage_of_ada = usage(&platform, "ada").await;
-    let row = |model: &str, requests: i64, (prompt, completion): (i64, i64), cached: i64, cost: i64| {
+    let row = |model: &str,
+               requests: i64,
+               (prompt, completion): (i64, i64),
+               cached: i64,
+               cost: i64| {
         json!({"user": "ada", "model": model, "provider": "upstream", "totals": {
             "requests": requests.to_string(), "prompt_tokens": prompt.to_string(),
             "cached_prompt_tokens": cached.to_string(), "completion_tokens": completion.to_string(),
             "cost_usd_picos": cost.to_string(),
         }})
     };
-    let expected = [row("echo", 1, tokens[0], 3, echo_cost), row("other", 1, tokens[1], 0, other_cost)];
+    let expected = [
+        row("echo", 1, tokens[0], 3, echo_cost),
+        row("other", 1, tokens[1], 0, other_cost),
+    ];
     assert_eq!(usage_of_ada["rows"], json!(expected), "{usage_of_ada}");
-    assert_eq!(usage_of_ada["total"]["cost_usd_picos"], (echo_cost + other_cost).to_string());
+    assert_eq!(
+        usage_of_ada["total"]["cost_usd_picos"],
+        (echo_cost + other_cost).to_string()
+    );
     assert_eq!(usage(&platform, "bob").await["total"]["requests"], "1");
 }
 
@@ -96,14 +136,23 @@ async fn an_answers_personal_data_is_taken_out_whole_and_streamed() {
 
     let answer: Value = post(&chat, &request).await.json().await.unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], REDACTED);
-    assert_eq!(answer["signalbox"]["completion_redactions"], json!(["EMAIL", "CREDIT_CARD"]));
+    assert_eq!(
+        answer["signalbox"]["completion_redactions"],
+        json!(["EMAIL", "CREDIT_CARD"])
+    );
 
     request["stream"] = json!(true);
     let events = post(&chat, &request).await.text().await.unwrap();
     let text: String = events
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
-        .filter_map(|chunk| Some(chunk["choices"].get(0)?["delta"]["content"].as_str()?.to_owned()))
+        .filter_map(|chunk| {
+            Some(
+                chunk["choices"].get(0)?["delta"]["content"]
+                    .as_str()?
+                    .to_owned(),
+            )
+        })
         .collect();
     assert_eq!(text, REDACTED, "{events}");
 }

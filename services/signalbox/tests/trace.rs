@@ -28,7 +28,13 @@ struct Collector {
 impl Collector {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free_port = || {
+            TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port()
+        };
         let (grpc, http) = (free_port(), free_port());
         let out = folder.path().join("traces.jsonl");
         let config = json!({
@@ -47,17 +53,34 @@ impl Collector {
         std::fs::write(&file, config.to_string()).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(tool("bin/otelcol"));
-        let child = command.arg("--config").arg(&file).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let collector = Self { child, folder, grpc, http };
-        eventually("the collector's start", || std::net::TcpStream::connect(("127.0.0.1", collector.http)).ok());
+        let child = command
+            .arg("--config")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let collector = Self {
+            child,
+            folder,
+            grpc,
+            http,
+        };
+        eventually("the collector's start", || {
+            std::net::TcpStream::connect(("127.0.0.1", collector.http)).ok()
+        });
         collector
     }
 
     /// All spans received so far, each with its service's name under `service`.
     fn spans(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.path().join("traces.jsonl")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self.folder.path().join("traces.jsonl")).unwrap_or_default();
         let mut spans = Vec::new();
-        for batch in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        for batch in text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        {
             for resource in batch["resourceSpans"].as_array().unwrap() {
                 let service = attributes(&resource["resource"])["service.name"].clone();
                 for scope in resource["scopeSpans"].as_array().unwrap() {
@@ -82,10 +105,18 @@ impl Drop for Collector {
 
 /// OTLP's list of typed values as a map.
 fn attributes(of: &Value) -> HashMap<String, Value> {
-    let Some(list) = of["attributes"].as_array() else { return HashMap::new() };
+    let Some(list) = of["attributes"].as_array() else {
+        return HashMap::new();
+    };
     list.iter()
         .map(|pair| {
-            let value = pair["value"].as_object().unwrap().values().next().unwrap().clone();
+            let value = pair["value"]
+                .as_object()
+                .unwrap()
+                .values()
+                .next()
+                .unwrap()
+                .clone();
             (pair["key"].as_str().unwrap().to_owned(), value)
         })
         .collect()
@@ -101,7 +132,10 @@ async fn one_trace_through(protocol: &str) {
     };
     let platform = Platform::start_file(
         &config,
-        &[&format!("telemetry.otlp.endpoint={endpoint}"), &format!("telemetry.otlp.protocol={protocol}")],
+        &[
+            &format!("telemetry.otlp.endpoint={endpoint}"),
+            &format!("telemetry.otlp.protocol={protocol}"),
+        ],
     );
     let response = reqwest::Client::new()
         .post(format!("{}/v1/chat/completions", platform.url))
@@ -119,29 +153,44 @@ async fn one_trace_through(protocol: &str) {
     let spans = tokio::task::spawn_blocking(move || {
         eventually("the trace's arrival", || {
             let spans = collector.spans();
-            spans.iter().any(|span| span["parentSpanId"] == CLIENT_SPAN).then_some(spans)
+            spans
+                .iter()
+                .any(|span| span["parentSpanId"] == CLIENT_SPAN)
+                .then_some(spans)
         })
     })
     .await
     .unwrap();
     let find = |what: &str, test: &dyn Fn(&Value) -> bool| {
-        let found: Vec<_> = spans.iter().filter(|span| span["traceId"] == TRACE && test(span)).collect();
+        let found: Vec<_> = spans
+            .iter()
+            .filter(|span| span["traceId"] == TRACE && test(span))
+            .collect();
         assert!(!found.is_empty(), "no span for {what} in {spans:#?}");
         found[0].clone()
     };
     let server = find("the call", &|span| span["parentSpanId"] == CLIENT_SPAN);
-    assert_eq!(server["name"], "signalbox.router.v1.RouterService/CreateChatCompletion");
+    assert_eq!(
+        server["name"],
+        "signalbox.router.v1.RouterService/CreateChatCompletion"
+    );
     assert_eq!(server["service"], "signalbox");
     assert_eq!(server["kind"], 2, "SERVER");
     assert_eq!(attributes(&server)["request_id"], "trace-test");
 
-    let model = find("the model", &|span| attributes(span).contains_key("gen_ai.operation.name"));
+    let model = find("the model", &|span| {
+        attributes(span).contains_key("gen_ai.operation.name")
+    });
     let said = attributes(&model);
     assert_eq!(said["gen_ai.operation.name"], "chat");
     assert_eq!(said["gen_ai.request.model"], "echo");
     assert_eq!(said["gen_ai.usage.input_tokens"], "2");
     assert_eq!(said["gen_ai.usage.output_tokens"], "2");
-    let _guard = find("guardrails", &|span| span["name"].as_str().is_some_and(|name| name.contains("guardrails")));
+    let _guard = find("guardrails", &|span| {
+        span["name"]
+            .as_str()
+            .is_some_and(|name| name.contains("guardrails"))
+    });
 
     // The provider got the same trace, under a span of ours.
     let carried = upstream.records()[0].traceparent.clone().unwrap();
@@ -157,7 +206,10 @@ async fn one_trace_through(protocol: &str) {
     within(parent);
     within(model);
     let whole = Value::from(spans.clone()).to_string();
-    assert!(!whole.contains("ada@example.com"), "a prompt leaked into a trace");
+    assert!(
+        !whole.contains("ada@example.com"),
+        "a prompt leaked into a trace"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Layer>, ConfigError> {
         {
             Value::Object(Map::new())
         } else {
-            serde_saphyr::from_str::<Value>(&text).map_err(|error| not_yaml(error.to_string()))?
+            from_yaml(&text).map_err(|error| not_yaml(error.to_string()))?
         };
         if !tree.is_object() {
             return Err(not_yaml("its top level holds no keys".to_owned()));
@@ -100,5 +100,10 @@ fn scalar(text: &str) -> Value {
     if text.is_empty() {
         return Value::String(String::new());
     }
-    serde_saphyr::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    from_yaml(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// YAML 1.2: `off` and `no` are words, not booleans.
+fn from_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
 }

@@ -162,6 +162,14 @@ fn flags_that_belong_together_are_checked_together() {
 }
 
 #[test]
+fn off_is_a_word_and_not_a_boolean() {
+    let (_file, mut sources) = file("server: {listen: off}\n");
+    assert_eq!(load::<Demo>(&sources).unwrap().server.listen, "off");
+    sources.flags = vec!["server.listen=no".to_owned()];
+    assert_eq!(load::<Demo>(&sources).unwrap().server.listen, "no");
+}
+
+#[test]
 fn another_kind_replaces_and_the_same_kind_merges() {
     let (_file, sources) = file("shapes:\n  main: {kind: square, side: 4}\n");
     assert_eq!(

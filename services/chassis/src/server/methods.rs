@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use metrics::SharedString;
 use prost::Message as _;
-use tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET as REFLECTION;
+use tonic_reflection::pb::{v1, v1alpha};
 
 /// One method.
 pub(super) struct Method {
@@ -42,11 +42,12 @@ pub(super) struct Methods {
 impl Methods {
     pub(super) fn of(descriptors: &[u8]) -> Result<Self, prost::DecodeError> {
         let mut by_path = HashMap::new();
-        for set in [
-            descriptors,
+        let common = [
             tonic_health::pb::FILE_DESCRIPTOR_SET,
-            REFLECTION,
-        ] {
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        for set in [descriptors].into_iter().chain(common) {
             for file in prost_types::FileDescriptorSet::decode(set)?.file {
                 for service in &file.service {
                     let name = format!("{}.{}", file.package(), service.name());

@@ -33,6 +33,13 @@ use crate::{
     tls::{self, TlsError},
 };
 
+/// What every server serves beside its own services.
+const COMMON_SERVICES: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
 type ResponseFuture = futures_util::future::BoxFuture<'static, Result<Response, Infallible>>;
@@ -160,14 +167,19 @@ impl Server {
         let contract =
             |error: tonic_reflection::server::Error| ServerError::Contract(error.to_string());
         let reflection = || {
-            let mut builder = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(self.descriptors)
+            let builder = tonic_reflection::server::Builder::configure()
+                .include_reflection_service(false)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(
+                    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                )
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .with_service_name("grpc.health.v1.Health");
-            for name in &self.names {
-                builder = builder.with_service_name(*name);
-            }
-            builder
+                .register_encoded_file_descriptor_set(self.descriptors);
+            // Only what is served: the descriptors hold the whole contract.
+            self.names
+                .iter()
+                .chain(&COMMON_SERVICES)
+                .fold(builder, |builder, name| builder.with_service_name(*name))
         };
         let routes = self
             .routes
@@ -186,6 +198,7 @@ impl Server {
         let max_timeout = Duration::from_millis(self.config.limits.max_timeout_ms);
         let service = ServiceBuilder::new()
             .layer(TranscodeLayer(transcoder.clone()))
+            .layer_fn(plain::OnlyGrpc::new)
             .layer(GrpcWebLayer::new())
             .layer_fn(move |inner| observe::Observe::new(inner, Arc::clone(&methods)))
             .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))

@@ -19,7 +19,6 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::{
     Request, Response, ResponseFuture,
     methods::{Method, Methods},
-    plain,
 };
 use crate::{
     context::RequestContext,
@@ -60,10 +59,6 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
-        if !is_grpc(&request) {
-            let answer = plain::not_found(request.uri().path());
-            return Box::pin(async move { Ok(answer) });
-        }
         let method = Arc::clone(self.methods.get(request.uri().path()));
         let id = request_id(request.headers());
         let span = tracing::info_span!(
@@ -97,11 +92,6 @@ where
             Ok(response.map(|body| Body::new(Observed { body, ending })))
         })
     }
-}
-
-fn is_grpc(request: &Request) -> bool {
-    let content_type = request.headers().get(http::header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The caller's id where it is printable and short, a new ULID otherwise.

@@ -7,6 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
@@ -15,8 +16,9 @@ use signalbox_transcode::{ErrorShape, Info, Transcoder};
 use tonic::{Code, Status, body::Body};
 use tower::util::BoxCloneSyncService;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_service::Service;
 
-use super::{Request, Response};
+use super::{Request, Response, ResponseFuture};
 use crate::{ApiError, error::reason, telemetry::Metrics};
 
 /// Whether new requests are welcome.
@@ -137,8 +139,47 @@ async fn first_page(State(plain): State<Plain>) -> String {
     page
 }
 
+/// Lets through what is gRPC, or gRPC-Web, by now; nothing serves the rest.
+#[derive(Clone)]
+pub(super) struct OnlyGrpc<S> {
+    inner: S,
+}
+
+impl<S> OnlyGrpc<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S> Service<Request> for OnlyGrpc<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> ResponseFuture {
+        if is_grpc(&request) {
+            return Box::pin(self.inner.call(request));
+        }
+        let answer = not_found(request.uri().path());
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// The answer to a path that nothing serves.
-pub(super) fn not_found(path: &str) -> Response {
+fn not_found(path: &str) -> Response {
     let message = format!("nothing is served at {path}; GET /openapi.json lists the paths");
     let status = Status::from(ApiError::new(Code::NotFound, reason::NOT_FOUND, message));
     signalbox_transcode::error_response(&status, ErrorShape::GoogleRpc)

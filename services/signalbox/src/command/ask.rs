@@ -15,7 +15,9 @@ use crate::{
 
 /// Ask a model and print its answer as it comes.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  signalbox ask 'Why is the sky blue?'\n  git diff | signalbox ask --system 'Review this change.' -")]
+#[command(
+    after_help = "Example:\n  signalbox ask 'Why is the sky blue?'\n  git diff | signalbox ask --system 'Review this change.' -"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -40,24 +42,43 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let message = |role: &str, content: String| ChatMessage { role: role.to_owned(), content, ..ChatMessage::default() };
+    let message = |role: &str, content: String| ChatMessage {
+        role: role.to_owned(),
+        content,
+        ..ChatMessage::default()
+    };
     let question = message("user", text_of(&args.question)?);
     let request = CreateChatCompletionRequest {
         model: args.model,
-        messages: args.system.map(|text| message("system", text)).into_iter().chain([question]).collect(),
+        messages: args
+            .system
+            .map(|text| message("system", text))
+            .into_iter()
+            .chain([question])
+            .collect(),
         max_completion_tokens: args.max_tokens,
         temperature: args.temperature,
         user: args.user,
-        stream_options: Some(StreamOptions { include_usage: true }),
+        stream_options: Some(StreamOptions {
+            include_usage: true,
+        }),
         ..CreateChatCompletionRequest::default()
     };
     let mut client = RouterServiceClient::new(args.server.connect().await?);
-    let mut answer = client.stream_chat_completion(request).await.map_err(|status| refusal(&status))?.into_inner();
+    let mut answer = client
+        .stream_chat_completion(request)
+        .await
+        .map_err(|status| refusal(&status))?
+        .into_inner();
     let (mut model, mut usage, mut route) = (String::new(), None, None);
     let mut out = std::io::stdout();
     while let Some(chunk) = answer.message().await.map_err(|status| refusal(&status))? {
         for choice in &chunk.choices {
-            let text = choice.delta.as_ref().and_then(|delta| delta.content.as_deref()).unwrap_or_default();
+            let text = choice
+                .delta
+                .as_ref()
+                .and_then(|delta| delta.content.as_deref())
+                .unwrap_or_default();
             out.write_all(text.as_bytes())?;
         }
         out.flush()?;
@@ -66,17 +87,30 @@ pub(crate) async fn run(args: Args) -> Outcome {
         route = chunk.signalbox.or(route);
     }
     writeln!(out)?;
-    eprintln!("\n{}", summary(&model, usage.unwrap_or_default(), &route.unwrap_or_default()));
+    eprintln!(
+        "\n{}",
+        summary(
+            &model,
+            usage.unwrap_or_default(),
+            &route.unwrap_or_default()
+        )
+    );
     Ok(())
 }
 
 fn summary(model: &str, usage: CompletionUsage, route: &RouteInfo) -> String {
     let mut line = format!(
         "{model} by {}, {} + {} tokens, {}",
-        route.provider, usage.prompt_tokens, usage.completion_tokens, dollars(route.cost_usd_picos),
+        route.provider,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        dollars(route.cost_usd_picos),
     );
     if !route.prompt_redactions.is_empty() {
-        line.push_str(&format!(", kept from the model: {}", route.prompt_redactions.join(", ")));
+        line.push_str(&format!(
+            ", kept from the model: {}",
+            route.prompt_redactions.join(", ")
+        ));
     }
     line
 }
@@ -87,7 +121,10 @@ fn dollars(picos: i64) -> String {
     let (whole, fraction) = digits.split_at(digits.len() - 12);
     let fraction = fraction.trim_end_matches('0');
     let sign = if picos < 0 { "-" } else { "" };
-    format!("{sign}${whole}{}{fraction}", if fraction.is_empty() { "" } else { "." })
+    format!(
+        "{sign}${whole}{}{fraction}",
+        if fraction.is_empty() { "" } else { "." }
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use crate::{
 /// Find and redact personal data in a text. The redacted text goes to standard
 /// output, the findings to standard error.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  signalbox check 'Mail ada@example.com or call (415) 555-2671'\n  signalbox check - < letter.txt > redacted.txt")]
+#[command(
+    after_help = "Example:\n  signalbox check 'Mail ada@example.com or call (415) 555-2671'\n  signalbox check - < letter.txt > redacted.txt"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -26,10 +28,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let request =
-        RedactTextRequest { text: text_of(&args.text)?, detectors: args.detector, ..RedactTextRequest::default() };
-    let mut client = GuardrailsServiceClient::new(args.server.connect().await?).max_decoding_message_size(64 << 20);
-    let response = client.redact_text(request).await.map_err(|status| refusal(&status))?.into_inner();
+    let request = RedactTextRequest {
+        text: text_of(&args.text)?,
+        detectors: args.detector,
+        ..RedactTextRequest::default()
+    };
+    let mut client = GuardrailsServiceClient::new(args.server.connect().await?)
+        .max_decoding_message_size(64 << 20);
+    let response = client
+        .redact_text(request)
+        .await
+        .map_err(|status| refusal(&status))?
+        .into_inner();
     print!("{}", response.text);
     if !response.text.ends_with('\n') {
         println!();
@@ -44,6 +54,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
 fn line(finding: &Finding) -> String {
     format!(
         "  {:<12} characters {}-{}  score {:.2}  {}",
-        finding.r#type, finding.start_char, finding.end_char, finding.score, finding.reasons.join(", "),
+        finding.r#type,
+        finding.start_char,
+        finding.end_char,
+        finding.score,
+        finding.reasons.join(", "),
     )
 }

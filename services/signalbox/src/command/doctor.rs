@@ -4,14 +4,18 @@ use std::net::TcpListener;
 
 use signalbox_chassis::cli::ConfigArgs;
 use signalbox_models::{Manifest, Status};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::{Outcome, client::ServerArgs, settings::Settings};
 
 /// Check this machine, the configuration, the models and a running server. Ends
 /// with an error where something has to be mended.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  signalbox doctor\n  signalbox doctor --full   # hashes every model file")]
+#[command(
+    after_help = "Example:\n  signalbox doctor\n  signalbox doctor --full   # hashes every model file"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -73,18 +77,33 @@ async fn models(settings: &Settings, full: bool) -> Vec<Finding> {
         Err(error) => return vec![Finding::Bad(error.to_string())],
     };
     let manifest = Manifest::builtin();
-    let mut findings = vec![Finding::Note(format!("models are in {}", store.root().display()))];
+    let mut findings = vec![Finding::Note(format!(
+        "models are in {}",
+        store.root().display()
+    ))];
     for name in settings.model_names() {
         let Ok(model) = manifest.get(&name) else {
-            findings.push(Finding::Note(format!("{name} is not in the manifest, so its files are not checked")));
+            findings.push(Finding::Note(format!(
+                "{name} is not in the manifest, so its files are not checked"
+            )));
             continue;
         };
-        let status = if full { store.verify(model).await } else { Ok(store.status(model)) };
+        let status = if full {
+            store.verify(model).await
+        } else {
+            Ok(store.status(model))
+        };
         findings.push(match status {
             Ok(Status::Present) => Finding::Good(format!("{name} is here")),
-            Ok(Status::Unchecked) => Finding::Note(format!("{name} was put here by hand; `signalbox models pull` checks it")),
-            Ok(Status::Missing) => Finding::Bad(format!("{name} is missing; run `signalbox models pull {name}`")),
-            Ok(Status::Corrupt) => Finding::Bad(format!("{name} is damaged; run `signalbox models pull {name}`")),
+            Ok(Status::Unchecked) => Finding::Note(format!(
+                "{name} was put here by hand; `signalbox models pull` checks it"
+            )),
+            Ok(Status::Missing) => Finding::Bad(format!(
+                "{name} is missing; run `signalbox models pull {name}`"
+            )),
+            Ok(Status::Corrupt) => Finding::Bad(format!(
+                "{name} is damaged; run `signalbox models pull {name}`"
+            )),
             Err(error) => Finding::Bad(error.to_string()),
         });
     }
@@ -96,9 +115,14 @@ async fn server(settings: &Settings, args: &ServerArgs) -> Vec<Finding> {
         let listen = settings.server.listen;
         let port = match TcpListener::bind(listen) {
             Ok(_) => Finding::Good(format!("{listen} is free to listen on")),
-            Err(error) => Finding::Bad(format!("{listen} cannot be listened on: {error}; set server.listen")),
+            Err(error) => Finding::Bad(format!(
+                "{listen} cannot be listened on: {error}; set server.listen"
+            )),
         };
-        return vec![Finding::Note(format!("no server runs at {}", args.url)), port];
+        return vec![
+            Finding::Note(format!("no server runs at {}", args.url)),
+            port,
+        ];
     };
     let mut health = HealthClient::new(connection);
     let mut findings = Vec::new();
@@ -107,7 +131,9 @@ async fn server(settings: &Settings, args: &ServerArgs) -> Vec<Finding> {
         "signalbox.embeddings.v1.EmbeddingsService",
         "signalbox.guardrails.v1.GuardrailsService",
     ] {
-        let request = HealthCheckRequest { service: service.to_owned() };
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
         findings.push(match health.check(request).await {
             Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => {
                 Finding::Good(format!("{service} serves at {}", args.url))

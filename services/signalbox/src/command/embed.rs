@@ -19,7 +19,9 @@ const SHOWN: usize = 6;
 /// Turn texts into vectors. On a terminal each is shown in short; in a pipe each
 /// is one JSON array a line.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  signalbox embed 'a red bicycle' 'a blue car'\n  signalbox embed - < lines.txt > vectors.jsonl")]
+#[command(
+    after_help = "Example:\n  signalbox embed 'a red bicycle' 'a blue car'\n  signalbox embed - < lines.txt > vectors.jsonl"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -36,15 +38,27 @@ pub(crate) async fn run(args: Args) -> Outcome {
         [dash] if dash == "-" => std::io::stdin().lock().lines().collect::<Result<_, _>>()?,
         texts => texts.to_vec(),
     };
-    let mut client = EmbeddingsServiceClient::new(args.server.connect().await?).max_decoding_message_size(64 << 20);
+    let mut client = EmbeddingsServiceClient::new(args.server.connect().await?)
+        .max_decoding_message_size(64 << 20);
     let mut out = std::io::stdout();
     let for_people = out.is_terminal();
     for batch in texts.chunks(BATCH) {
-        let request =
-            CreateEmbeddingsRequest { input: batch.to_vec(), model: args.model.clone(), ..CreateEmbeddingsRequest::default() };
-        let response = client.create_embeddings(request).await.map_err(|status| refusal(&status))?.into_inner();
+        let request = CreateEmbeddingsRequest {
+            input: batch.to_vec(),
+            model: args.model.clone(),
+            ..CreateEmbeddingsRequest::default()
+        };
+        let response = client
+            .create_embeddings(request)
+            .await
+            .map_err(|status| refusal(&status))?
+            .into_inner();
         for (embedding, text) in response.data.iter().zip(batch) {
-            let line = if for_people { short(embedding, text) } else { json(&embedding.embedding) };
+            let line = if for_people {
+                short(embedding, text)
+            } else {
+                json(&embedding.embedding)
+            };
             writeln!(out, "{line}")?;
         }
     }
@@ -53,8 +67,16 @@ pub(crate) async fn run(args: Args) -> Outcome {
 
 fn short(embedding: &Embedding, text: &str) -> String {
     let vector = &embedding.embedding;
-    let first: Vec<String> = vector.iter().take(SHOWN).map(|value| format!("{value:+.4}")).collect();
-    format!("[{}, ...] {} dimensions  {text}", first.join(", "), vector.len())
+    let first: Vec<String> = vector
+        .iter()
+        .take(SHOWN)
+        .map(|value| format!("{value:+.4}"))
+        .collect();
+    format!(
+        "[{}, ...] {} dimensions  {text}",
+        first.join(", "),
+        vector.len()
+    )
 }
 
 fn json(vector: &[f32]) -> String {

@@ -6,12 +6,7 @@ use signalbox_chassis::{cli::ConfigArgs, run::Process};
 use signalbox_models::{Manifest, PullOptions, Status, Store, on_stderr};
 use signalbox_proto::FILE_DESCRIPTOR_SET;
 
-use crate::{
-    Outcome,
-    banner::banner,
-    platform::Services,
-    settings::Settings,
-};
+use crate::{Outcome, banner::banner, platform::Services, settings::Settings};
 
 /// Serve Router, Embeddings and Guardrails on one port, with models of this
 /// machine. Missing model files are pulled first.
@@ -47,21 +42,30 @@ pub(crate) async fn run(config: &ConfigArgs, args: Args) -> Outcome {
         router = Some(services.router());
         Ok(services.add_to(server, settings.server.limits.max_request_bytes))
     };
-    process.run(services, |bound| banner(&bound.url(), begun.elapsed())).await?;
+    process
+        .run(services, |bound| banner(&bound.url(), begun.elapsed()))
+        .await?;
     if let Some(router) = router {
         router.close().await;
     }
     Ok(())
 }
 
-async fn pull_missing(store: &Store, settings: &Settings) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn pull_missing(
+    store: &Store,
+    settings: &Settings,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let manifest = Manifest::builtin();
     for name in settings.model_names() {
         // A model that the manifest does not know is the user's own file, which its
         // provider looks for itself.
-        let Ok(model) = manifest.get(&name) else { continue };
+        let Ok(model) = manifest.get(&name) else {
+            continue;
+        };
         if store.status(model) != Status::Present {
-            store.pull(model, &PullOptions::from_env(), on_stderr().as_ref()).await?;
+            store
+                .pull(model, &PullOptions::from_env(), on_stderr().as_ref())
+                .await?;
         }
     }
     Ok(())

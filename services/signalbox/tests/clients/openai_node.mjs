@@ -9,7 +9,7 @@ const require = createRequire(pathToFileURL(`${tools}/`));
 const { default: OpenAI } = await import(pathToFileURL(require.resolve("openai")).href);
 
 const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: "none", maxRetries: 0 });
-const messages = [{ role: "user", content: "What is the capital of France?" }];
+const messages = [{ role: "user", content: "Which city is the capital of France?" }];
 
 const answer = await client.chat.completions.create({ model: "auto", messages, temperature: 0, max_tokens: 24 });
 assert.match(answer.choices[0].message.content, /Paris/);
@@ -30,7 +30,7 @@ for await (const chunk of stream) {
 }
 assert.equal(text, answer.choices[0].message.content);
 assert.equal(finish, answer.choices[0].finish_reason);
-assert.ok(chunks > 3);
+assert.ok(chunks >= 3, `${chunks} chunks`);
 
 const { data } = await client.embeddings.create({ model: "all-MiniLM-L6-v2", input: ["a red bicycle", "a blue car"] });
 assert.deepEqual(data.map((item) => item.index), [0, 1]);

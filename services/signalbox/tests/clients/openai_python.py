@@ -7,7 +7,7 @@ import openai
 from openai import OpenAI
 
 client = OpenAI(base_url=sys.argv[1] + "/v1", api_key="none", max_retries=0)
-question = [{"role": "user", "content": "What is the capital of France?"}]
+question = [{"role": "user", "content": "Which city is the capital of France?"}]
 
 # An answer in one piece.
 answer = client.chat.completions.create(model="auto", messages=question, temperature=0, max_tokens=24)

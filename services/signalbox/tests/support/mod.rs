@@ -1,5 +1,10 @@
 //! A running platform for tests: the real binary, real models, free ports.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "tests, each of which uses a part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests, each of which uses a part"
+)]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -30,8 +35,18 @@ impl Platform {
     }
 
     fn launch(file: Option<&tempfile::NamedTempFile>, settings: &[&str], stderr: Stdio) -> Self {
+        // The tests' own HTTP clients need it too.
+        signalbox_chassis::tls::install_crypto();
         let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--set", "models.pull=false", "--set", "state_dir=null"]);
+        command.args([
+            "up",
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "models.pull=false",
+            "--set",
+            "state_dir=null",
+        ]);
         command.args(["--set", "telemetry.log_filter=warn"]);
         if let Some(file) = file {
             command.arg("--config").arg(file.path());
@@ -41,14 +56,21 @@ impl Platform {
         }
         // An empty folder: no signalbox.yaml of this tree may leak in.
         command.current_dir(std::env::temp_dir());
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         let url = loop {
             let mut line = String::new();
             let more = lines.read_line(&mut line).unwrap();
             said.push_str(&line);
-            assert!(more > 0, "signalbox ended before it was ready; are the models here? run `make models`\n{said}");
+            assert!(
+                more > 0,
+                "signalbox ended before it was ready; are the models here? run `make models`\n{said}"
+            );
             if let Some(rest) = line.strip_prefix("Signalbox is ready at ") {
                 break rest.split_whitespace().next().unwrap().to_owned();
             }
@@ -72,7 +94,10 @@ impl Platform {
     pub fn metric(&self, name: &str) -> f64 {
         let text = run(Command::new("curl").args(["-sS", &format!("{}/metrics", self.url)]));
         text.lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+            .filter(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     }
@@ -110,7 +135,9 @@ pub fn upstream_config(base_url: &str, models: &[(&str, &str)]) -> tempfile::Nam
         ));
     }
     let first = models[0].0;
-    text.push_str(&format!("  routes:\n    auto: {{strategy: cost, models: [{first}]}}\n"));
+    text.push_str(&format!(
+        "  routes:\n    auto: {{strategy: cost, models: [{first}]}}\n"
+    ));
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), text).unwrap();
     file
@@ -124,7 +151,10 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(std::time::Instant::now() < limit, "{what} did not happen within 20 s");
+        assert!(
+            std::time::Instant::now() < limit,
+            "{what} did not happen within 20 s"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
@@ -133,26 +163,47 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 pub fn tools_dir() -> PathBuf {
     let cache = || {
         let home = std::env::var_os("HOME").expect("HOME is set");
-        std::env::var_os("XDG_CACHE_HOME").map_or_else(|| PathBuf::from(home).join(".cache"), PathBuf::from)
+        std::env::var_os("XDG_CACHE_HOME")
+            .map_or_else(|| PathBuf::from(home).join(".cache"), PathBuf::from)
     };
-    let tools =
-        std::env::var_os("SIGNALBOX_TOOLS_DIR").map_or_else(|| cache().join("signalbox/tools"), PathBuf::from);
-    assert!(tools.is_dir(), "{} is missing; run `make setup`", tools.display());
+    let tools = std::env::var_os("SIGNALBOX_TOOLS_DIR")
+        .map_or_else(|| cache().join("signalbox/tools"), PathBuf::from);
+    assert!(
+        tools.is_dir(),
+        "{} is missing; run `make setup`",
+        tools.display()
+    );
     tools
 }
 
 /// A tool that `make setup` installed.
 pub fn tool(path: &str) -> PathBuf {
     let tool = tools_dir().join(path);
-    assert!(tool.exists(), "{} is missing; run `make setup`", tool.display());
+    assert!(
+        tool.exists(),
+        "{} is missing; run `make setup`",
+        tool.display()
+    );
     tool
 }
 
 /// Runs a command to its end and shows what it said when it failed.
 pub fn run(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{command:?} ended with {status}\n{stdout}\n{stderr}");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr),
+    );
+    assert!(
+        status.success(),
+        "{command:?} ended with {status}\n{stdout}\n{stderr}"
+    );
     stdout.into_owned()
 }
 
@@ -163,5 +214,7 @@ pub fn python() -> Command {
 
 /// The path of a file beside the tests.
 pub fn client(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/clients")
+        .join(name)
 }
