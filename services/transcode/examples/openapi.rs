@@ -1,4 +1,4 @@
-//! Prints the OpenAPI document of the Signalbox contract.
+//! Prints the `OpenAPI` document of the Signalbox contract.
 
 use signalbox_transcode::{Info, Transcoder, openai_quirks};
 
