@@ -102,7 +102,7 @@ pub(crate) fn put(plan: &Plan, chain: &[(u32, u16)], text: &str, out: &mut Vec<u
     Ok(())
 }
 
-/// Appends the parameters of a query string. Unknown ones are ignored, as OpenAI
+/// Appends the parameters of a query string. Unknown ones are ignored, as `OpenAI`
 /// ignores them; so are those that `bound` says come from elsewhere.
 ///
 /// # Errors

@@ -266,17 +266,16 @@ impl<'a> Decoder<'_, 'a> {
         if self.scan.peek()? != b'"' {
             return self.expected("a string");
         }
-        let text = self.scan.string()?;
-        if skip_empty && text.raw.is_empty() {
+        if let Some(plain) = self.scan.plain_string() {
+            if !(skip_empty && plain.is_empty()) {
+                wire::put_varint(self.out, tag);
+                wire::put_len(self.out, plain.as_bytes());
+            }
             return Ok(());
         }
         wire::put_varint(self.out, tag);
-        if let Some(plain) = text.plain() {
-            wire::put_len(self.out, plain.as_bytes());
-            return Ok(());
-        }
         let mark = wire::open(self.out);
-        text.append(self.out)?;
+        self.scan.append_string(self.out)?;
         wire::close(self.out, mark);
         Ok(())
     }
@@ -314,8 +313,13 @@ impl<'a> Decoder<'_, 'a> {
             }
             (Kind::Bool, _) => return self.expected("true or false"),
             (_, b'"') => self.scan.string()?.to_text()?,
-            (Kind::Enum(_), b'-' | b'0'..=b'9') => self.scan.number()?.into(),
-            (_, b'-' | b'0'..=b'9') => self.scan.number()?.into(),
+            (_, b'-' | b'0'..=b'9') => {
+                let number = self.scan.number()?;
+                if let Some(scalar) = scalar::float_token(kind, number) {
+                    return Ok(scalar);
+                }
+                number.into()
+            }
             _ => {
                 let expected = scalar::expected(self.plan, kind);
                 return self.expected(&expected);

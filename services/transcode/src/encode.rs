@@ -275,7 +275,11 @@ impl Encoder<'_> {
         let start = self.out.len();
         records(field, slot, bytes, |record, wire| {
             if wire == WireType::Len && field.kind.packable() {
-                let mut packed = Reader::new(record.len()?);
+                let payload = record.len()?;
+                if field.kind == Kind::Float {
+                    return text::put_floats(self.out, payload);
+                }
+                let mut packed = Reader::new(payload);
                 while !packed.done() {
                     self.one(field.kind, &mut packed)?;
                     self.out.push(b',');

@@ -1,6 +1,6 @@
-//! OpenAI's looseness, as data.
+//! `OpenAI`'s looseness, as data.
 //!
-//! A typed contract says one thing; OpenAI's clients send a few others. Each
+//! A typed contract says one thing; `OpenAI`'s clients send a few others. Each
 //! exception is a [`Quirk`] that names the message or RPC it bends, and the
 //! codec compiles it into its tables: no pass over the body of its own, and
 //! nothing of it is visible to gRPC.
@@ -67,14 +67,14 @@ pub enum Quirk {
         /// Full name of the RPC.
         rpc: &'static str,
     },
-    /// Errors of `rpc` have OpenAI's shape.
+    /// Errors of `rpc` have `OpenAI`'s shape.
     OpenAiErrors {
         /// Full name of the RPC.
         rpc: &'static str,
     },
 }
 
-/// What OpenAI's clients need of Signalbox's contract.
+/// What `OpenAI`'s clients need of Signalbox's contract.
 pub fn openai_quirks() -> Vec<Quirk> {
     const CHAT: &str = "signalbox.router.v1.RouterService.CreateChatCompletion";
     const STREAM: &str = "signalbox.router.v1.RouterService.StreamChatCompletion";

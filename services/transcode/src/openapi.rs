@@ -1,4 +1,4 @@
-//! An OpenAPI 3.1 description of what the layer serves.
+//! An `OpenAPI` 3.1 description of what the layer serves.
 //!
 //! Made from the same plan that serves requests, so that the two cannot part;
 //! words come from the comments of the `.proto` files.
@@ -30,7 +30,7 @@ pub struct Info {
 }
 
 impl Transcoder {
-    /// The OpenAPI 3.1 document of all routes. Its operation ids are stable: the
+    /// The `OpenAPI` 3.1 document of all routes. Its operation ids are stable: the
     /// service and method, and a number for an RPC's further routes.
     pub fn openapi(&self, info: &Info) -> Value {
         let comments = Comments::read(&self.inner.pool);

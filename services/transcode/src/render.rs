@@ -20,7 +20,7 @@ use crate::{
 /// What the JSON of an error looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorShape {
-    /// `{"error": {"message", "type", "code", "param"}}`, as OpenAI's clients
+    /// `{"error": {"message", "type", "code", "param"}}`, as `OpenAI`'s clients
     /// read it.
     OpenAi,
     /// `google.rpc.Status`: `{"code", "message", "details": [{"@type", ...}]}`.

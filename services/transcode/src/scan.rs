@@ -209,11 +209,8 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     at += 2;
                 }
-                Some(_) => {
-                    let message = "a control character stands in a string; escape it";
-                    return Err(Fault::syntax(at, message));
-                }
-                None => return Err(Fault::syntax(bytes.len(), "a string has no closing quote")),
+                Some(_) => return Err(Fault::syntax(at, CONTROL)),
+                None => return Err(Fault::syntax(bytes.len(), UNCLOSED)),
             }
         }
         self.pos = at + 1;
@@ -222,6 +219,38 @@ impl<'a> Scanner<'a> {
             escaped,
             at: start,
         })
+    }
+
+    /// The text up to the closing quote, when the string that is next has no
+    /// escape; else nothing is read.
+    #[inline]
+    pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
+        let start = self.pos + 1;
+        let end = next_special(self.text.as_bytes(), start);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.pos = end + 1;
+        self.text.get(start..end)
+    }
+
+    /// Appends the string that is next, resolving its escapes on the way.
+    pub(crate) fn append_string(&mut self, out: &mut Vec<u8>) -> Read<()> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.pos + 1;
+        loop {
+            let next = next_special(bytes, at);
+            out.extend_from_slice(&bytes[at..next]);
+            match bytes.get(next) {
+                Some(b'"') => {
+                    self.pos = next + 1;
+                    return Ok(());
+                }
+                Some(b'\\') => at = escape(bytes, next, 0, out)?,
+                Some(_) => return Err(Fault::syntax(next, CONTROL)),
+                None => return Err(Fault::syntax(bytes.len(), UNCLOSED)),
+            }
+        }
     }
 
     /// The number that is next, as written.
@@ -349,10 +378,21 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// Where the next quote, backslash or control character stands, or the length.
-/// Eight bytes at a time: `x - 1 & !x & 0x80` marks the zero bytes of `x`, and
-/// the lowest mark is exact.
+/// Blocks of 32 bytes without one are passed in a loop that compiles to vector
+/// code; then eight bytes at a time: `x - 1 & !x & 0x80` marks the zero bytes of
+/// `x`, and the lowest mark is exact.
 #[inline]
 pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+        let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+        if block
+            .iter()
+            .fold(false, |found, &byte| found | special(byte))
+        {
+            break;
+        }
+        at += 32;
+    }
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * 0x22);
@@ -375,6 +415,9 @@ pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
+const CONTROL: &str = "a control character stands in a string; escape it";
+const UNCLOSED: &str = "a string has no closing quote";
+
 /// Resolves the escapes of `raw`, which starts at byte `at` of the text.
 fn unescape(raw: &str, at: usize, out: &mut Vec<u8>) -> Read<()> {
     let bytes = raw.as_bytes();
@@ -386,28 +429,35 @@ fn unescape(raw: &str, at: usize, out: &mut Vec<u8>) -> Read<()> {
             break;
         }
         // What stands at `next` is a backslash: the scanner refused all else.
-        let plain = match bytes.get(next + 1) {
-            Some(b'"') => b'"',
-            Some(b'\\') => b'\\',
-            Some(b'/') => b'/',
-            Some(b'b') => 8,
-            Some(b'f') => 12,
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(b'u') => {
-                let (found, size) =
-                    unicode(bytes, next).map_err(|message| Fault::syntax(at + next, message))?;
-                out.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
-                pos = next + size;
-                continue;
-            }
-            _ => return Err(Fault::syntax(at + next, "a string has an unknown escape")),
-        };
-        out.push(plain);
-        pos = next + 2;
+        pos = escape(bytes, next, at, out)?;
     }
     Ok(())
+}
+
+/// Resolves the escape at `next`; answers where the text goes on. `base` is where
+/// `bytes` starts in the whole text.
+#[inline]
+fn escape(bytes: &[u8], next: usize, base: usize, out: &mut Vec<u8>) -> Read<usize> {
+    let plain = match bytes.get(next + 1) {
+        Some(b'"') => b'"',
+        Some(b'\\') => b'\\',
+        Some(b'/') => b'/',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(b'n') => b'\n',
+        Some(b'r') => b'\r',
+        Some(b't') => b'\t',
+        Some(b'u') => {
+            let (found, size) =
+                unicode(bytes, next).map_err(|message| Fault::syntax(base + next, message))?;
+            out.extend_from_slice(found.encode_utf8(&mut [0; 4]).as_bytes());
+            return Ok(next + size);
+        }
+        Some(_) => return Err(Fault::syntax(base + next, "a string has an unknown escape")),
+        None => return Err(Fault::syntax(base + bytes.len(), UNCLOSED)),
+    };
+    out.push(plain);
+    Ok(next + 2)
 }
 
 /// The character of the `\uXXXX` (or pair of them) at `at`, and its size.

@@ -110,7 +110,7 @@ impl Template {
         Ok(())
     }
 
-    /// The template in the form of OpenAPI's paths: `/v1/jobs/{job_id}:cancel`.
+    /// The template in the form of `OpenAPI`'s paths: `/v1/jobs/{job_id}:cancel`.
     pub(crate) fn open_api_path(&self) -> String {
         let mut out = String::new();
         let mut at = 0;

@@ -177,9 +177,9 @@ impl Transcoder {
 }
 
 /// A first guess of the JSON's size: names and quotes about double short
-/// messages, and a packed float takes nearly three times its four bytes.
+/// messages, and a packed float takes about three times its four bytes.
 pub(crate) fn json_size(wire: &[u8]) -> usize {
-    wire.len() + wire.len() / 2 + 256
+    wire.len() * 3 + 256
 }
 
 /// The value of an `Allow` header.

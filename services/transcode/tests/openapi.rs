@@ -1,4 +1,4 @@
-//! The OpenAPI document is whole, refers only to what it holds, and tells the
+//! The `OpenAPI` document is whole, refers only to what it holds, and tells the
 //! quirks.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -28,7 +28,7 @@ fn each<'v>(value: &'v Value, visit: &mut impl FnMut(&'v Value)) {
     }
 }
 
-/// What OpenAPI 3.1 requires that a walk over the document can see.
+/// What `OpenAPI` 3.1 requires that a walk over the document can see.
 fn check(document: &Value) {
     assert_eq!(document["openapi"], "3.1.0");
     let mut ids = HashSet::new();

@@ -11,6 +11,7 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bench.binpb
 
 /// Messages with pbjson's serde implementations.
 #[allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
     unused_qualifications,
@@ -33,12 +34,15 @@ mod proto {
 
 type Run = Box<dyn Fn() -> Result<Vec<u8>, Box<dyn Error>>>;
 
+/// Whether two codecs' outputs mean the same.
+type Same = fn(&Case, &[u8], &[u8]) -> Result<bool, Box<dyn Error>>;
+
 /// One message in one direction.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) json_bytes: usize,
     pub(crate) codecs: Vec<Codec>,
-    same: fn(&Case, &[u8], &[u8]) -> Result<bool, Box<dyn Error>>,
+    same: Same,
     descriptor: MessageDescriptor,
 }
 

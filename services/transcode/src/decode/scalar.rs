@@ -111,6 +111,23 @@ pub(crate) fn parse(plan: &Plan, kind: Kind, text: &str) -> Option<Result<Scalar
     }))
 }
 
+/// A float from a number that the scanner has checked: nearly all there are.
+/// `None` sends the rest, such as one out of range, the way of [`parse`].
+#[inline]
+pub(crate) fn float_token(kind: Kind, number: &str) -> Option<Scalar> {
+    match kind {
+        Kind::Float => {
+            let value: f32 = number.parse().ok()?;
+            value.is_finite().then(|| Scalar::Fixed32(value.to_bits()))
+        }
+        Kind::Double => {
+            let value: f64 = number.parse().ok()?;
+            value.is_finite().then(|| Scalar::Fixed64(value.to_bits()))
+        }
+        _ => None,
+    }
+}
+
 /// "It is just not one": the message needs no further reason.
 const NOT: &str = "";
 const RANGE: &str = "is out of range";

@@ -1,4 +1,4 @@
-//! What OpenAI's clients send where a typed contract expects one shape. Which
+//! What `OpenAI`'s clients send where a typed contract expects one shape. Which
 //! fields take part is data in [`crate::openai`]; this is how they are read.
 
 use super::{Decoder, scalar};

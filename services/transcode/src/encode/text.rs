@@ -94,6 +94,28 @@ fn put_float(out: &mut Vec<u8>, value: f32) {
     }
 }
 
+/// Packed 32-bit floats, a comma behind each: vectors are most of what an
+/// embeddings service sends, so they have a loop of their own.
+pub(super) fn put_floats(out: &mut Vec<u8>, packed: &[u8]) -> Result<(), Corrupt> {
+    let (values, rest) = packed.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(Corrupt("the message ends within a 32-bit field"));
+    }
+    // About eight digits, a sign, `0.` and the comma.
+    out.reserve(values.len() * 12);
+    let mut buffer = zmij::Buffer::new();
+    for value in values {
+        let value = f32::from_le_bytes(*value);
+        if value.is_finite() {
+            out.extend_from_slice(buffer.format_finite(value).as_bytes());
+        } else {
+            put_special(out, value.into());
+        }
+        out.push(b',');
+    }
+    Ok(())
+}
+
 fn put_special(out: &mut Vec<u8>, value: f64) {
     let text = match (value.is_nan(), value > 0.0) {
         (true, _) => "\"NaN\"",

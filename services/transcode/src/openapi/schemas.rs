@@ -1,4 +1,4 @@
-//! JSON Schema (the 2020-12 dialect of OpenAPI 3.1) of messages and enums.
+//! JSON Schema (the 2020-12 dialect of `OpenAPI` 3.1) of messages and enums.
 
 use serde_json::{Map, Value, json};
 
