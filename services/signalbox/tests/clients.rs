@@ -95,12 +95,22 @@ fn curl(platform: &Platform, method: &str, path: &str, body: Option<&Value>) -> 
     (status.parse().unwrap(), body.to_owned())
 }
 
+/// Method, path, body, expected status, and what stands where in the answer.
+type Case = (
+    &'static str,
+    &'static str,
+    Option<Value>,
+    u16,
+    &'static str,
+    Value,
+);
+
 #[test]
 fn curl_reaches_every_rest_path() {
     let platform = Platform::start(&[]);
     let question = json!([{"role": "user", "content": "Say hello."}]);
     let chat = json!({"model": "auto", "messages": question, "max_tokens": 8, "user": "curl"});
-    let cases: [(&str, &str, Option<Value>, u16, &str, Value); 21] = [
+    let cases: [Case; 21] = [
         (
             "POST",
             "/v1/chat/completions",

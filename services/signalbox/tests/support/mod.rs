@@ -13,24 +13,24 @@ use std::{
 };
 
 /// A `signalbox up` of this build on a free port; ended on drop.
-pub struct Platform {
-    pub url: String,
+pub(crate) struct Platform {
+    pub(crate) url: String,
     child: Child,
 }
 
 impl Platform {
     /// Starts it with these `--set` values, and waits until it is ready.
-    pub fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Self {
         Self::start_with(settings, Stdio::inherit())
     }
 
     /// Starts it with a configuration file.
-    pub fn start_file(file: &tempfile::NamedTempFile, settings: &[&str]) -> Self {
+    pub(crate) fn start_file(file: &tempfile::NamedTempFile, settings: &[&str]) -> Self {
         Self::launch(Some(file), settings, Stdio::inherit())
     }
 
     /// Starts it with its log lines going to `stderr`.
-    pub fn start_with(settings: &[&str], stderr: Stdio) -> Self {
+    pub(crate) fn start_with(settings: &[&str], stderr: Stdio) -> Self {
         Self::launch(None, settings, stderr)
     }
 
@@ -81,17 +81,17 @@ impl Platform {
     }
 
     /// `host:port`.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
     /// Asks the process to end, as an orchestrator does.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
     }
 
     /// One metric's value, summed over its labels; 0 where it was never recorded.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = run(Command::new("curl").args(["-sS", &format!("{}/metrics", self.url)]));
         text.lines()
             .filter(|line| {
@@ -103,11 +103,11 @@ impl Platform {
     }
 
     /// Waits until the process ends by itself.
-    pub fn wait(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 }
@@ -122,7 +122,7 @@ impl Drop for Platform {
 /// A configuration file whose provider `upstream` is the fault-injecting one, with
 /// these models of it: `(name in Signalbox, behaviour upstream)`. Input costs 0.15,
 /// cached input 0.0025, output 0.60 dollars a million tokens.
-pub fn upstream_config(base_url: &str, models: &[(&str, &str)]) -> tempfile::NamedTempFile {
+pub(crate) fn upstream_config(base_url: &str, models: &[(&str, &str)]) -> tempfile::NamedTempFile {
     let mut text = format!(
         "router:\n  providers:\n    local: {{kind: local, load: lazy}}\n    \
          upstream: {{kind: openai_compatible, base_url: \"{base_url}\"}}\n  models:\n"
@@ -145,7 +145,7 @@ pub fn upstream_config(base_url: &str, models: &[(&str, &str)]) -> tempfile::Nam
 
 /// Asks again and again until `probe` gives something, for at most 20 s: what is
 /// waited for happens in another process, which no clock of ours drives.
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         if let Some(found) = probe() {
@@ -160,7 +160,7 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Where `make setup` put the tools.
-pub fn tools_dir() -> PathBuf {
+pub(crate) fn tools_dir() -> PathBuf {
     let cache = || {
         let home = std::env::var_os("HOME").expect("HOME is set");
         std::env::var_os("XDG_CACHE_HOME")
@@ -177,7 +177,7 @@ pub fn tools_dir() -> PathBuf {
 }
 
 /// A tool that `make setup` installed.
-pub fn tool(path: &str) -> PathBuf {
+pub(crate) fn tool(path: &str) -> PathBuf {
     let tool = tools_dir().join(path);
     assert!(
         tool.exists(),
@@ -188,7 +188,7 @@ pub fn tool(path: &str) -> PathBuf {
 }
 
 /// Runs a command to its end and shows what it said when it failed.
-pub fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let Output {
         status,
         stdout,
@@ -208,12 +208,12 @@ pub fn run(command: &mut Command) -> String {
 }
 
 /// The python with the project's test packages.
-pub fn python() -> Command {
+pub(crate) fn python() -> Command {
     Command::new(tool("python/bin/python"))
 }
 
 /// The path of a file beside the tests.
-pub fn client(name: &str) -> PathBuf {
+pub(crate) fn client(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/clients")
         .join(name)
