@@ -18,14 +18,14 @@ export SIGNALBOX_TOOLS_DIR=$tools
 target=${CARGO_TARGET_DIR:-target}
 
 googleapis() {
-  cargo run -q --locked -p signalbox-proto --example descriptor_set > "$target/signalbox.binpb"
-  "$tools/python/bin/python" proto/tests/googleapis_wire.py "$target/signalbox.binpb"
+  cargo run -q --locked -p signalbox-proto --example descriptor_set |
+    "$tools/python/bin/python" proto/tests/googleapis_wire.py
 }
 
 # The advisory database is fetched from the open internet: where that cannot be
 # reached, everything else is still checked.
 deny() {
-  "$tools/bin/cargo-deny" --offline --all-features check bans licenses sources
+  "$tools/bin/cargo-deny" check bans licenses sources
   if "$tools/bin/cargo-deny" fetch db > "$target/advisories.log" 2>&1; then
     "$tools/bin/cargo-deny" check advisories
   else

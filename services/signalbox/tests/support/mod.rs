@@ -35,18 +35,37 @@ impl Platform {
     }
 
     fn launch(file: Option<&tempfile::NamedTempFile>, settings: &[&str], stderr: Stdio) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        command.args(["--set", "models.pull=false", "--set", "state_dir=null"]);
+        Self::spawn(command, file, settings, stderr)
+    }
+
+    /// Starts one of the thin binaries, such as `signalbox-router`.
+    pub(crate) fn start_alone(
+        name: &str,
+        file: Option<&tempfile::NamedTempFile>,
+        settings: &[&str],
+    ) -> Self {
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_signalbox")).with_file_name(name);
+        assert!(
+            binary.exists(),
+            "{} is missing; run `cargo build --workspace --bins`",
+            binary.display()
+        );
+        let mut command = Command::new(binary);
+        command.args(["--set", "server.listen=127.0.0.1:0"]);
+        Self::spawn(command, file, settings, Stdio::inherit())
+    }
+
+    fn spawn(
+        mut command: Command,
+        file: Option<&tempfile::NamedTempFile>,
+        settings: &[&str],
+        stderr: Stdio,
+    ) -> Self {
         // The tests' own HTTP clients need it too.
         signalbox_chassis::tls::install_crypto();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
-        command.args([
-            "up",
-            "--listen",
-            "127.0.0.1:0",
-            "--set",
-            "models.pull=false",
-            "--set",
-            "state_dir=null",
-        ]);
         command.args(["--set", "telemetry.log_filter=warn"]);
         if let Some(file) = file {
             command.arg("--config").arg(file.path());
@@ -69,9 +88,9 @@ impl Platform {
             said.push_str(&line);
             assert!(
                 more > 0,
-                "signalbox ended before it was ready; are the models here? run `make models`\n{said}"
+                "it ended before it was ready; are the models here? run `make models`\n{said}"
             );
-            if let Some(rest) = line.strip_prefix("Signalbox is ready at ") {
+            if let Some((_, rest)) = line.split_once(" is ready at ") {
                 break rest.split_whitespace().next().unwrap().to_owned();
             }
         };
