@@ -43,5 +43,6 @@ step "google.api equals googleapis" googleapis
 step "dependencies" deny
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
+step "reference embeddings" "$tools/python/bin/python" tools/fixtures/embeddings_reference.py --check
 step "tests" cargo test --workspace --locked --no-fail-fast
 printf '\nall steps passed in %d s\n' $((SECONDS - begun))

@@ -10,7 +10,7 @@
 
 need python3 "install Python 3.11 or newer (Debian: apt-get install python3 python3-venv python3-pip)"
 venv=$TOOLS/python
-stamp=$({ python3 -VV && cat "$SETUP/python/requirements.txt" "$0"; } | hash_of)
+stamp=$({ python3 -VV && cat "$SETUP/python/requirements.txt" "$SETUP/../fixtures/requirements.txt" "$0"; } | hash_of)
 if is_current python "$stamp" && "$venv/bin/python" -c '' 2>/dev/null; then
     exit 0
 fi
@@ -38,13 +38,15 @@ else
         fail "python3 has no venv module; install it (Debian: apt-get install python3-venv)"
 fi
 
-say "installing Python packages: $(grep -c '==' "$SETUP/python/requirements.txt")"
+say "installing Python packages"
 if "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$SETUP/python/requirements.txt" >&2
+        --requirement "$SETUP/python/requirements.txt" \
+        --requirement "$SETUP/../fixtures/requirements.txt" >&2
 else
     python3 -m pip --python "$venv/bin/python" install --quiet --disable-pip-version-check \
-        --requirement "$SETUP/python/requirements.txt" >&2
+        --requirement "$SETUP/python/requirements.txt" \
+        --requirement "$SETUP/../fixtures/requirements.txt" >&2
 fi
 set_current python "$stamp"
 say "Python packages are ready"

@@ -1,6 +1,6 @@
 //! What the command lines of all binaries share.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use crate::config::{self, ConfigError, Settings, Sources};
 
@@ -39,6 +39,13 @@ pub fn exit(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
+    if error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    {
+        // The reader has enough, as in `... | head -1`.
+        return ExitCode::SUCCESS;
+    }
     eprintln!("error: {error}");
     let mut said = error.to_string();
     let mut cause = error.source();

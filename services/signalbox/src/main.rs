@@ -13,6 +13,9 @@ use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use signalbox_chassis::cli::{self, ConfigArgs};
+use signalbox_models::cli::ModelsArgs;
+
+use crate::settings::Settings;
 
 /// The end of a command: nothing, or an error to show.
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -47,7 +50,7 @@ enum Command {
     #[command(subcommand)]
     Config(command::config::Command),
     /// List and pull model files.
-    Models(signalbox_models::cli::ModelsArgs),
+    Models(ModelsArgs),
 }
 
 #[tokio::main]
@@ -60,6 +63,11 @@ async fn main() -> ExitCode {
         Command::Check(args) => command::check::run(args).await,
         Command::Doctor(args) => command::doctor::run(&config, args).await,
         Command::Config(command) => command::config::run(&config, &command),
-        Command::Models(args) => signalbox_models::cli::run(args).await.map_err(Into::into),
+        Command::Models(args) => models(&config, args).await,
     })
+}
+
+async fn models(config: &ConfigArgs, args: ModelsArgs) -> Outcome {
+    let store = config.load::<Settings>()?.store()?;
+    Ok(signalbox_models::cli::run(args, &store).await?)
 }

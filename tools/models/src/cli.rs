@@ -69,17 +69,16 @@ struct Row<'a> {
     path: PathBuf,
 }
 
-/// Runs `signalbox models` on the built-in manifest and the user's store.
+/// Runs `signalbox models` on the built-in manifest and this store.
 ///
 /// # Errors
 ///
-/// As [`Manifest::get`], [`Store::default_location`] and [`Store::pull`].
-pub async fn run(args: ModelsArgs) -> Result<(), ModelsError> {
-    let store = Store::default_location()?;
+/// As [`Manifest::get`] and [`Store::pull`].
+pub async fn run(args: ModelsArgs, store: &Store) -> Result<(), ModelsError> {
     let manifest = Manifest::builtin();
     match args.command {
         ModelsCommand::List { json } => {
-            let rows: Vec<_> = manifest.models.iter().map(|m| row(&store, m)).collect();
+            let rows: Vec<_> = manifest.models.iter().map(|m| row(store, m)).collect();
             print(&if json {
                 as_json(&rows)
             } else {

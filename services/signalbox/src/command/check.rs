@@ -1,5 +1,7 @@
 //! `signalbox check`: what a text gives away.
 
+use std::io::Write as _;
+
 use signalbox_proto::guardrails::v1::{
     Finding, RedactTextRequest, guardrails_service_client::GuardrailsServiceClient,
 };
@@ -40,9 +42,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
         .await
         .map_err(|status| refusal(&status))?
         .into_inner();
-    print!("{}", response.text);
+    let mut out = std::io::stdout();
+    out.write_all(response.text.as_bytes())?;
     if !response.text.ends_with('\n') {
-        println!();
+        writeln!(out)?;
     }
     eprintln!("\n{} found", response.findings.len());
     for finding in &response.findings {

@@ -1,5 +1,7 @@
 //! `signalbox config`: what is set, and what can be.
 
+use std::io::Write as _;
+
 use signalbox_chassis::{cli::ConfigArgs, config};
 
 use crate::{Outcome, settings::Settings};
@@ -16,9 +18,9 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(args: &ConfigArgs, command: &Command) -> Outcome {
-    match command {
-        Command::Print => print!("{}", config::print(&args.load::<Settings>()?)),
-        Command::Schema => println!("{:#}", config::schema::<Settings>()),
-    }
-    Ok(())
+    let text = match command {
+        Command::Print => config::print(&args.load::<Settings>()?),
+        Command::Schema => format!("{:#}\n", config::schema::<Settings>()),
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

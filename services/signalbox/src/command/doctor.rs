@@ -1,6 +1,6 @@
 //! `signalbox doctor`: what is right, what is wrong, and how to mend it.
 
-use std::net::TcpListener;
+use std::{io::Write as _, net::TcpListener};
 
 use signalbox_chassis::cli::ConfigArgs;
 use signalbox_models::{Manifest, Status};
@@ -47,13 +47,14 @@ pub(crate) async fn run(config: &ConfigArgs, args: Args) -> Outcome {
     findings.extend(models(&settings, args.full).await);
     findings.extend(server(&settings, &args.server).await);
     let mut bad = 0;
+    let mut out = std::io::stdout();
     for finding in &findings {
         match finding {
-            Finding::Good(text) => println!("ok    {text}"),
-            Finding::Note(text) => println!("note  {text}"),
+            Finding::Good(text) => writeln!(out, "ok    {text}")?,
+            Finding::Note(text) => writeln!(out, "note  {text}")?,
             Finding::Bad(text) => {
                 bad += 1;
-                println!("BAD   {text}");
+                writeln!(out, "BAD   {text}")?;
             }
         }
     }
