@@ -38,7 +38,11 @@ base:
 	@tools/setup/base.sh
 
 .PHONY: build
-build: base ## Build the release binaries
+build: base ## Build the command line, which holds all three services
+	cargo build --release --locked -p signalbox --bin signalbox
+
+.PHONY: binaries
+binaries: base ## Build all release binaries, the thin ones too
 	cargo build --release --locked --bins
 
 .PHONY: models
