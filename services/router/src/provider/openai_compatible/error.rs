@@ -5,7 +5,7 @@ use std::{error::Error as _, time::Duration};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 
-use super::{Upstream, wire};
+use super::{Upstream, key, wire};
 use crate::provider::ProviderError;
 
 /// Most bytes of an error's body that are read.
@@ -130,7 +130,7 @@ impl Upstream {
     /// What may be passed on of a text that came from outside: short, and never our key.
     fn detail(&self, text: &str) -> String {
         let text = match &self.key {
-            Some(key) => key.scrub(text),
+            Some(key) => key::scrub(key, text),
             None => text.to_owned(),
         };
         text.chars().take(MAX_DETAIL_CHARS).collect()

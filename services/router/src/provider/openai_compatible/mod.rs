@@ -13,9 +13,8 @@
 mod body;
 mod config;
 mod error;
-mod secret;
+mod key;
 mod sse;
-mod trace;
 mod wire;
 
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use reqwest::{Client, Response, Url, redirect};
+use signalbox_chassis::{config::Secret, telemetry::propagation};
 
 pub use config::{MaxTokensField, OpenAiCompatibleConfig};
 pub use error::OpenAiConfigError;
@@ -33,7 +33,6 @@ pub use error::OpenAiConfigError;
 use self::{
     body::{Body, Waiting},
     error::MAX_ERROR_BYTES,
-    secret::ApiKey,
     sse::SseParser,
     wire::{AnswerReader, Flaw, Request},
 };
@@ -53,7 +52,7 @@ pub struct OpenAiCompatibleProvider {
 /// What errors are told from.
 struct Upstream {
     config: OpenAiCompatibleConfig,
-    key: Option<ApiKey>,
+    key: Option<Secret>,
 }
 
 impl OpenAiCompatibleProvider {
@@ -71,9 +70,8 @@ impl OpenAiCompatibleProvider {
             .api_key_env
             .as_ref()
             .map(|variable| {
-                let key = environment(variable).and_then(|key| ApiKey::new(&key));
-                // One that no header can carry is no key either.
-                key.filter(|key| key.header().is_some())
+                environment(variable)
+                    .and_then(|key| key::read(&key))
                     .ok_or_else(|| OpenAiConfigError::ApiKey {
                         provider: config.name.clone(),
                         variable: variable.clone(),
@@ -132,10 +130,10 @@ impl OpenAiCompatibleProvider {
             "application/json"
         };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        if let Some(key) = self.upstream.key.as_ref().and_then(ApiKey::header) {
+        if let Some(key) = self.upstream.key.as_ref().and_then(key::header) {
             headers.insert(AUTHORIZATION, key);
         }
-        trace::inject_context(&mut headers);
+        propagation::inject(&mut headers);
         headers
     }
 }
