@@ -23,8 +23,6 @@ pub enum LoadPolicy {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocalConfig {
-    /// The provider's name in routes, prices and metrics.
-    pub name: String,
     /// The GGUF file. A relative path is looked up in the models folder, where
     /// `signalbox models pull` puts files.
     pub path: PathBuf,
@@ -50,7 +48,6 @@ pub struct LocalConfig {
 impl Default for LocalConfig {
     fn default() -> Self {
         Self {
-            name: "local".to_owned(),
             path: "SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf".into(),
             load: LoadPolicy::Eager,
             max_concurrent: NonZeroUsize::MIN,

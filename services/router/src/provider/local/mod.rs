@@ -59,11 +59,11 @@ pub struct LocalProvider {
 }
 
 impl LocalProvider {
-    /// A provider over the model at `config.path`. Returns at once: the file is read
+    /// A provider of this name over the model at `config.path`. Returns at once: the file is read
     /// on a thread of its own, from now on or at the first request as `config.load`
     /// says, and a request that comes meanwhile waits for it.
-    pub fn new(config: LocalConfig) -> Self {
-        let name: Arc<str> = config.name.as_str().into();
+    pub fn new(name: &str, config: LocalConfig) -> Self {
+        let name: Arc<str> = name.into();
         let counters = Arc::new(Counters::new(name.clone()));
         let loader = Arc::new(Loader::new(config.path.clone(), name.clone()));
         if config.load == LoadPolicy::Eager {
@@ -153,7 +153,7 @@ impl LocalProvider {
 
     fn failed(&self, error: impl ToString) -> ProviderError {
         ProviderError::Failed {
-            provider: self.config.name.clone(),
+            provider: self.name.to_string(),
             detail: error.to_string(),
         }
     }
@@ -161,7 +161,7 @@ impl LocalProvider {
     fn refused(&self, refused: &Refused) -> ProviderError {
         match refused {
             Refused::Full { .. } => ProviderError::Overloaded {
-                provider: self.config.name.clone(),
+                provider: self.name.to_string(),
                 detail: refused.to_string(),
                 retry_after: Some(self.counters.last_answer().max(Duration::from_secs(1))),
             },
@@ -171,7 +171,7 @@ impl LocalProvider {
 
     fn rejected(&self, error: &PromptError) -> ProviderError {
         ProviderError::Rejected {
-            provider: self.config.name.clone(),
+            provider: self.name.to_string(),
             field: Some("messages".to_owned()),
             detail: error.to_string(),
         }
@@ -180,7 +180,7 @@ impl LocalProvider {
 
 impl Provider for LocalProvider {
     fn name(&self) -> &str {
-        &self.config.name
+        &self.name
     }
 
     fn chat(&self, request: ChatRequest) -> ChatFuture<'_> {

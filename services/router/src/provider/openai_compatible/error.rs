@@ -56,14 +56,14 @@ impl Upstream {
             return self.timeout("connection", self.config.connect_timeout());
         }
         ProviderError::Unreachable {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: describe(error),
         }
     }
 
     pub(super) fn timeout(&self, phase: &'static str, limit: Duration) -> ProviderError {
         ProviderError::Timeout {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             phase,
             limit,
         }
@@ -71,14 +71,14 @@ impl Upstream {
 
     pub(super) fn broken(&self, detail: impl Into<String>) -> ProviderError {
         ProviderError::Broken {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: self.detail(&detail.into()),
         }
     }
 
     pub(super) fn failed(&self, detail: impl Into<String>) -> ProviderError {
         ProviderError::Failed {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: self.detail(&detail.into()),
         }
     }
@@ -90,7 +90,7 @@ impl Upstream {
         headers: &HeaderMap,
         body: &[u8],
     ) -> ProviderError {
-        let provider = self.config.name.clone();
+        let provider = self.name.clone();
         let object = wire::error_object(body).unwrap_or_default();
         let code = object.code.as_ref().and_then(|code| code.as_str());
         let detail = match &object.message {

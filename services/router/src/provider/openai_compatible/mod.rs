@@ -51,21 +51,23 @@ pub struct OpenAiCompatibleProvider {
 
 /// What errors are told from.
 struct Upstream {
+    name: String,
     config: OpenAiCompatibleConfig,
     key: Option<Secret>,
 }
 
 impl OpenAiCompatibleProvider {
-    /// A provider over one HTTP client with a pool of connections. `environment` looks
-    /// up the variable that holds the key.
+    /// A provider of this name over one HTTP client with a pool of connections.
+    /// `environment` looks up the variable that holds the key.
     ///
     /// # Errors
     /// A URL that cannot be used, a key that is not set, or no TLS on this machine.
     pub fn new(
+        name: &str,
         config: OpenAiCompatibleConfig,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, OpenAiConfigError> {
-        let url = endpoint(&config)?;
+        let url = endpoint(name, &config)?;
         let key = config
             .api_key_env
             .as_ref()
@@ -73,17 +75,21 @@ impl OpenAiCompatibleProvider {
                 environment(variable)
                     .and_then(|key| key::read(&key))
                     .ok_or_else(|| OpenAiConfigError::ApiKey {
-                        provider: config.name.clone(),
+                        provider: name.to_owned(),
                         variable: variable.clone(),
                     })
             })
             .transpose()?;
         let client = client(&config, &url).map_err(|error| OpenAiConfigError::Client {
-            provider: config.name.clone(),
+            provider: name.to_owned(),
             detail: error::describe(error),
         })?;
         Ok(Self {
-            upstream: Arc::new(Upstream { config, key }),
+            upstream: Arc::new(Upstream {
+                name: name.to_owned(),
+                config,
+                key,
+            }),
             client,
             url,
         })
@@ -140,7 +146,7 @@ impl OpenAiCompatibleProvider {
 
 impl Provider for OpenAiCompatibleProvider {
     fn name(&self) -> &str {
-        &self.upstream.config.name
+        &self.upstream.name
     }
 
     fn chat(&self, request: ChatRequest) -> ChatFuture<'_> {
@@ -148,9 +154,9 @@ impl Provider for OpenAiCompatibleProvider {
     }
 }
 
-fn endpoint(config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
+fn endpoint(name: &str, config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
     let refused = |detail: String| OpenAiConfigError::BaseUrl {
-        provider: config.name.clone(),
+        provider: name.to_owned(),
         detail,
     };
     let url = format!("{}/chat/completions", config.base_url.trim_end_matches('/'));
