@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::{
-    env,
     num::NonZeroUsize,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, future::join_all};
+use signalbox_models::Store;
 use signalbox_router::{
     chat::{ChatEvent, ChatRequest, FinishReason, Message, Role, Sampling, TokenUsage},
     provider::{
@@ -25,13 +25,8 @@ use tokio::time::timeout;
 const HANG: Duration = Duration::from_secs(600);
 
 fn model_path() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
-    let cache = cache.map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".cache"))
-    });
-    let models = cache.unwrap().join("signalbox/models");
-    let path = models.join(LocalConfig::default().path);
+    let models = Store::default_location().unwrap();
+    let path = models.root().join(LocalConfig::default().path);
     assert!(
         path.exists(),
         "{} is missing: run `signalbox models pull`",
