@@ -38,10 +38,10 @@ pub struct LocalConfig {
     pub context_tokens: NonZeroUsize,
     /// Most tokens of an answer where the request does not say.
     pub default_max_tokens: u32,
-    /// Temperature where the request does not say. 0.2 is what the authors of
-    /// `SmolLM2` use in its model card.
+    /// Temperature where the request does not say. 0.2 is that of the example in the
+    /// model card of `HuggingFaceTB/SmolLM2-135M-Instruct`.
     pub default_temperature: f64,
-    /// `top_p` where the request does not say. 0.9 is from the same model card.
+    /// `top_p` where the request does not say. 0.9 is from the same example.
     pub default_top_p: f64,
 }
 
