@@ -305,14 +305,17 @@ async fn a_lazy_model_is_loaded_by_the_first_request() {
 }
 
 #[tokio::test]
-async fn a_missing_model_fails_with_the_command_that_fetches_it() {
+async fn a_missing_model_tells_the_operator_its_path_and_the_caller_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let provider = provider(LocalConfig::default().within(folder.path()));
-    let error = provider.chat(ask("Hello!", greedy(1))).await.err().unwrap();
-    assert!(
-        error.to_string().contains("signalbox models pull"),
-        "{error}"
-    );
+    let path = folder.path().to_str().unwrap();
+    let told = provider.chat(ask("Hello!", greedy(1))).await.err().unwrap();
+    let told = told.to_string();
+    assert!(told.contains("log says why"), "{told}");
+    assert!(!told.contains(path), "{told}");
+    let logged = provider.ready().await.unwrap_err().to_string();
+    assert!(logged.contains("signalbox models pull"), "{logged}");
+    assert!(logged.contains(path), "{logged}");
 }
 
 /// Not a test of speed: prints what this machine does. Run it in release with

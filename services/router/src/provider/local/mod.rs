@@ -49,6 +49,9 @@ use self::{
 use super::{ChatFuture, ChatStream, Provider, ProviderError};
 use crate::chat::ChatRequest;
 
+/// What a caller learns of a [`LoadError`].
+const NOT_LOADED: &str = "its model could not be loaded; the server's log says why";
+
 /// Answers with a model that runs in this process.
 pub struct LocalProvider {
     config: LocalConfig,
@@ -97,14 +100,18 @@ impl LocalProvider {
             .loader
             .model()
             .await
-            .map_err(|error| self.failed(error))?;
+            // Its text names a file of this machine: the loader has logged it.
+            .map_err(|_| self.failed(NOT_LOADED))?;
         let context = model.context_limit(self.config.context_tokens.get());
         let (model, prompt, sampling) = tokio::task::spawn_blocking(move || {
             let prompt = model.encode(&request.messages, context);
             (model, prompt, request.sampling)
         })
         .await
-        .map_err(|error| self.failed(error))?;
+        .map_err(|error| {
+            tracing::error!(%error, "the prompt's tokenization ended");
+            self.failed("its prompt could not be read; the server's log says why")
+        })?;
         let prompt = prompt.map_err(|error| self.rejected(&error))?;
 
         let room = context - prompt.len();
