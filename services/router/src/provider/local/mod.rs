@@ -22,6 +22,7 @@ mod sampler;
 mod stats;
 mod stop;
 mod template;
+mod threads;
 mod tokenizer;
 mod utf8;
 mod worker;
