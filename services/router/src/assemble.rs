@@ -51,15 +51,11 @@ fn build_provider(
     models: &Path,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Provider>, BuildError> {
-    let mut config = config.clone();
-    // One name, its key, everywhere: in routes, errors, metrics and usage.
-    match &mut config {
-        ProviderConfig::Local(config) => config.name = name.to_owned(),
-        ProviderConfig::OpenaiCompatible(config) => config.name = name.to_owned(),
-    }
-    registry::build(config, models, environment).map_err(|error| BuildError::Provider {
-        name: name.to_owned(),
-        problem: error.to_string(),
+    registry::build(name, config.clone(), models, environment).map_err(|error| {
+        BuildError::Provider {
+            name: name.to_owned(),
+            problem: error.to_string(),
+        }
     })
 }
 

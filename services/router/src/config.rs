@@ -18,8 +18,7 @@ pub(crate) use load::{GuardPolicy, Limits};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouterConfig {
-    /// Who answers, by a name of your choice. The key is the name; a `name` inside is
-    /// overruled by it.
+    /// Who answers, by a name of your choice.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// The models that requests may name, each with its provider and its price.
     pub models: Vec<ModelConfig>,

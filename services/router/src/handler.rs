@@ -1,10 +1,5 @@
 //! Serves [`Router`] over gRPC: proto types end here, and no rule lives here.
 
-#![allow(
-    clippy::result_large_err,
-    reason = "an ApiError is made at most once a request, on its way out"
-)]
-
 mod convert;
 mod error;
 mod reply;

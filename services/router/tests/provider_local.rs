@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::{
-    env,
     num::NonZeroUsize,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, future::join_all};
+use signalbox_models::Store;
 use signalbox_router::{
     chat::{ChatEvent, ChatRequest, FinishReason, Message, Role, Sampling, TokenUsage},
     provider::{
@@ -25,13 +25,8 @@ use tokio::time::timeout;
 const HANG: Duration = Duration::from_secs(600);
 
 fn model_path() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
-    let cache = cache.map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".cache"))
-    });
-    let models = cache.unwrap().join("signalbox/models");
-    let path = models.join(LocalConfig::default().path);
+    let models = Store::default_location().unwrap();
+    let path = models.root().join(LocalConfig::default().path);
     assert!(
         path.exists(),
         "{} is missing: run `signalbox models pull`",
@@ -45,6 +40,10 @@ fn config() -> LocalConfig {
         path: model_path(),
         ..LocalConfig::default()
     }
+}
+
+fn provider(config: LocalConfig) -> LocalProvider {
+    LocalProvider::new("local", config)
 }
 
 fn message(role: Role, content: &str) -> Message {
@@ -125,7 +124,7 @@ async fn until(provider: &LocalProvider, condition: impl Fn(LocalStats) -> bool)
 
 #[tokio::test]
 async fn the_capital_of_france_is_paris() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let question = "Which city is the capital of France?";
     let answer = answer(&provider, ask(question, greedy(48))).await;
     assert!(answer.text().contains("Paris"), "{answer:?}");
@@ -137,7 +136,7 @@ async fn the_capital_of_france_is_paris() {
 
 #[tokio::test]
 async fn usage_counts_the_template_and_its_default_system_prompt() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let answer = answer(&provider, ask("What is the capital of France?", greedy(1))).await;
     // As many as llama.cpp counts for the same conversation.
     let usage = TokenUsage {
@@ -150,7 +149,7 @@ async fn usage_counts_the_template_and_its_default_system_prompt() {
 
 #[tokio::test]
 async fn a_seed_repeats_an_answer_and_another_seed_gives_another() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let sampled = |seed| Sampling {
         temperature: Some(1.2),
         top_p: Some(0.95),
@@ -166,7 +165,7 @@ async fn a_seed_repeats_an_answer_and_another_seed_gives_another() {
 
 #[tokio::test]
 async fn a_stop_string_ends_the_answer_and_is_not_shown() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let question = "Which city is the capital of France?";
     let whole = answer(&provider, ask(question, greedy(32))).await.text();
     // From the middle of one token to the middle of another.
@@ -183,7 +182,7 @@ async fn a_stop_string_ends_the_answer_and_is_not_shown() {
 
 #[tokio::test]
 async fn max_tokens_ends_the_answer_and_every_token_is_counted() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let answer = answer(&provider, ask("Tell me a long story.", greedy(5))).await;
     assert_eq!(answer.reason, FinishReason::Length);
     assert_eq!(answer.usage.completion, 5);
@@ -193,7 +192,7 @@ async fn max_tokens_ends_the_answer_and_every_token_is_counted() {
 #[tokio::test]
 async fn a_full_context_ends_the_answer() {
     let context = NonZeroUsize::new(45);
-    let provider = LocalProvider::new(LocalConfig {
+    let provider = provider(LocalConfig {
         context_tokens: context.unwrap(),
         ..config()
     });
@@ -208,7 +207,7 @@ async fn a_full_context_ends_the_answer() {
 
 #[tokio::test]
 async fn a_prompt_longer_than_the_context_is_rejected_by_name_and_numbers() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let request = ask(&"word ".repeat(5000), greedy(1));
     let error = provider.chat(request).await.err().unwrap();
     let ProviderError::Rejected { field, detail, .. } = error else {
@@ -220,7 +219,7 @@ async fn a_prompt_longer_than_the_context_is_rejected_by_name_and_numbers() {
 
 #[tokio::test]
 async fn dropping_the_stream_stops_generation() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let request = ask("Count from one to one thousand.", greedy(1500));
     let mut stream = provider.chat(request).await.unwrap();
     timeout(HANG, stream.next()).await.unwrap();
@@ -233,7 +232,7 @@ async fn dropping_the_stream_stops_generation() {
 
 #[tokio::test]
 async fn dropping_the_stream_stops_the_reading_of_a_long_prompt() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let request = ask(&"word ".repeat(1500), greedy(50));
     let stream = provider.chat(request).await.unwrap();
     until(&provider, |stats| stats.active == 1).await;
@@ -244,7 +243,7 @@ async fn dropping_the_stream_stops_the_reading_of_a_long_prompt() {
 
 #[tokio::test]
 async fn one_request_too_many_is_refused_and_an_abandoned_one_makes_room() {
-    let provider = LocalProvider::new(LocalConfig {
+    let provider = provider(LocalConfig {
         max_queue: 1,
         ..config()
     });
@@ -266,7 +265,7 @@ async fn one_request_too_many_is_refused_and_an_abandoned_one_makes_room() {
 
 #[tokio::test]
 async fn control_tokens_in_a_message_cannot_forge_a_turn() {
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let tokens = async |question: &str| {
         let answer = answer(&provider, ask(question, greedy(1))).await;
         answer.usage.prompt
@@ -279,7 +278,7 @@ async fn control_tokens_in_a_message_cannot_forge_a_turn() {
 
 #[tokio::test]
 async fn two_answers_at_a_time_are_those_of_one_at_a_time() {
-    let provider = LocalProvider::new(LocalConfig {
+    let provider = provider(LocalConfig {
         max_concurrent: NonZeroUsize::new(2).unwrap(),
         ..config()
     });
@@ -297,7 +296,7 @@ async fn two_answers_at_a_time_are_those_of_one_at_a_time() {
 
 #[tokio::test]
 async fn a_lazy_model_is_loaded_by_the_first_request() {
-    let provider = LocalProvider::new(LocalConfig {
+    let provider = provider(LocalConfig {
         load: LoadPolicy::Lazy,
         ..config()
     });
@@ -306,14 +305,17 @@ async fn a_lazy_model_is_loaded_by_the_first_request() {
 }
 
 #[tokio::test]
-async fn a_missing_model_fails_with_the_command_that_fetches_it() {
+async fn a_missing_model_tells_the_operator_its_path_and_the_caller_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let provider = LocalProvider::new(LocalConfig::default().within(folder.path()));
-    let error = provider.chat(ask("Hello!", greedy(1))).await.err().unwrap();
-    assert!(
-        error.to_string().contains("signalbox models pull"),
-        "{error}"
-    );
+    let provider = provider(LocalConfig::default().within(folder.path()));
+    let path = folder.path().to_str().unwrap();
+    let told = provider.chat(ask("Hello!", greedy(1))).await.err().unwrap();
+    let told = told.to_string();
+    assert!(told.contains("log says why"), "{told}");
+    assert!(!told.contains(path), "{told}");
+    let logged = provider.ready().await.unwrap_err().to_string();
+    assert!(logged.contains("signalbox models pull"), "{logged}");
+    assert!(logged.contains(path), "{logged}");
 }
 
 /// Not a test of speed: prints what this machine does. Run it in release with
@@ -322,7 +324,7 @@ async fn a_missing_model_fails_with_the_command_that_fetches_it() {
 #[ignore = "a measurement"]
 async fn speed() {
     let started = Instant::now();
-    let provider = LocalProvider::new(config());
+    let provider = provider(config());
     let construction = started.elapsed();
     provider.ready().await.unwrap();
     let load = started.elapsed();

@@ -29,14 +29,13 @@ const KEY: &str = "sk-test-0123456789";
 
 fn config(base_url: String) -> OpenAiCompatibleConfig {
     OpenAiCompatibleConfig {
-        name: "up".to_owned(),
         base_url,
         ..OpenAiCompatibleConfig::default()
     }
 }
 
 fn provider(config: OpenAiCompatibleConfig) -> OpenAiCompatibleProvider {
-    OpenAiCompatibleProvider::new(config, |_| Some(KEY.to_owned())).unwrap()
+    OpenAiCompatibleProvider::new("up", config, |_| Some(KEY.to_owned())).unwrap()
 }
 
 fn request(model: &str) -> ChatRequest {

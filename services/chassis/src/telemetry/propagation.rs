@@ -5,6 +5,7 @@ use opentelemetry::{
     Context,
     propagation::{Extractor, Injector},
 };
+use tonic::metadata::MetadataMap;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The trace context that a request's headers carry.
@@ -18,6 +19,13 @@ pub fn inject(headers: &mut HeaderMap) {
     opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut Into(headers));
     });
+}
+
+/// Writes the current span's context into the metadata of an outgoing RPC.
+pub fn inject_metadata(metadata: &mut MetadataMap) {
+    let mut headers = std::mem::take(metadata).into_headers();
+    inject(&mut headers);
+    *metadata = MetadataMap::from_headers(headers);
 }
 
 struct From<'a>(&'a HeaderMap);

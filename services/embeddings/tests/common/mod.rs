@@ -1,8 +1,9 @@
 //! The service over the real model, loaded once for each test binary.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use signalbox_embeddings::{EmbeddingsConfig, Engine, load};
+use signalbox_models::Store;
 use tokio::sync::OnceCell;
 
 /// The name of the model under test.
@@ -10,15 +11,8 @@ pub(crate) const MODEL: &str = "all-MiniLM-L6-v2";
 
 /// The folder that `signalbox models pull` fills.
 fn model_dir() -> PathBuf {
-    let root = env::var_os("SIGNALBOX_MODELS_DIR").map_or_else(
-        || {
-            let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
-            cache.unwrap_or_else(home).join("signalbox").join("models")
-        },
-        PathBuf::from,
-    );
-    let dir = root.join(MODEL);
+    let models = Store::default_location().expect("a folder for models");
+    let dir = models.root().join(MODEL);
     assert!(
         dir.join("model.safetensors").is_file(),
         "{} holds no model; run `signalbox models pull` or `make models`",

@@ -1,20 +1,14 @@
 //! The real model, loaded once for each test binary.
 
-use std::{env, path::PathBuf, sync::LazyLock};
+use std::{path::PathBuf, sync::LazyLock};
 
 use signalbox_encoder::Encoder;
+use signalbox_models::Store;
 
 /// The folder that `signalbox models pull` fills.
 pub(crate) fn model_dir() -> PathBuf {
-    let root = env::var_os("SIGNALBOX_MODELS_DIR").map_or_else(
-        || {
-            let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
-            cache.unwrap_or_else(home).join("signalbox").join("models")
-        },
-        PathBuf::from,
-    );
-    let dir = root.join("all-MiniLM-L6-v2");
+    let models = Store::default_location().expect("a folder for models");
+    let dir = models.root().join("all-MiniLM-L6-v2");
     assert!(
         dir.join("model.safetensors").is_file(),
         "{} holds no model; run `signalbox models pull` or `make models`",

@@ -14,7 +14,6 @@ use std::{
 use signalbox_chassis::ApiError;
 use signalbox_proto::guardrails::v1::CheckTextResponse;
 use tokio::sync::Semaphore;
-use tonic::Status;
 use tracing::field;
 
 use super::{INLINE_BYTES, aborted, convert, on_core};
@@ -33,7 +32,7 @@ pub(super) async fn check(
     texts: Vec<String>,
     selection: Selection,
     policy: Policy,
-) -> Result<Vec<CheckTextResponse>, Status> {
+) -> Result<Vec<CheckTextResponse>, ApiError> {
     let bytes = admit(engine, &texts)?;
     let span = tracing::info_span!(
         "guardrails.check",
@@ -66,14 +65,13 @@ pub(super) async fn check(
 }
 
 /// The bytes of all texts together.
-fn admit(engine: &Engine, texts: &[String]) -> Result<usize, Status> {
+fn admit(engine: &Engine, texts: &[String]) -> Result<usize, ApiError> {
     let count = texts.len();
     if !(1..=MAX_TEXTS).contains(&count) {
         return Err(ApiError::invalid_field(
             "texts",
             format!("holds {count} texts and 1 to {MAX_TEXTS} are accepted"),
-        )
-        .into());
+        ));
     }
     for (index, text) in texts.iter().enumerate() {
         engine
@@ -86,15 +84,14 @@ fn admit(engine: &Engine, texts: &[String]) -> Result<usize, Status> {
         return Err(ApiError::invalid_field(
             "texts",
             format!("have {bytes} bytes together and at most {limit} are accepted; send fewer"),
-        )
-        .into());
+        ));
     }
     Ok(bytes)
 }
 
 /// The texts were admitted, so the fault is in none of them alone.
-fn refusal(error: EngineError) -> Status {
-    convert::engine_error(error, "texts").into()
+fn refusal(error: EngineError) -> ApiError {
+    convert::engine_error(error, "texts")
 }
 
 struct Work {
@@ -132,7 +129,7 @@ impl Drop for AbandonOnDrop<'_> {
 async fn on_all_cores(
     work: &Arc<Work>,
     cores: &Arc<Semaphore>,
-) -> Result<Vec<CheckTextResponse>, Status> {
+) -> Result<Vec<CheckTextResponse>, ApiError> {
     let _guard = AbandonOnDrop(work);
     let count = thread::available_parallelism().map_or(1, NonZero::get);
     let mut tasks = Vec::with_capacity(count);

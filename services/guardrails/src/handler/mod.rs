@@ -62,7 +62,7 @@ impl Handler {
         &self,
         bytes: usize,
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, Status> {
+    ) -> Result<T, ApiError> {
         let done = if bytes <= INLINE_BYTES {
             work(&self.engine)
         } else {
@@ -73,7 +73,7 @@ impl Handler {
                 .await
                 .map_err(aborted)?
         };
-        done.map_err(|error| convert::engine_error(error, "text").into())
+        done.map_err(|error| convert::engine_error(error, "text"))
     }
 }
 
@@ -82,7 +82,7 @@ impl Handler {
 async fn on_core<T: Send + 'static>(
     cores: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Status> {
+) -> Result<JoinHandle<T>, ApiError> {
     let permit = Arc::clone(cores).acquire_owned().await;
     let permit = permit.map_err(|_| ApiError::internal("the service is closed"))?;
     Ok(tokio::task::spawn_blocking(move || {
@@ -97,13 +97,13 @@ fn aborted(_: JoinError) -> ApiError {
     ApiError::internal("the check was aborted")
 }
 
-fn selection(detectors: &[String]) -> Result<Selection, Status> {
-    Selection::named(detectors).map_err(|error| convert::engine_error(error, "text").into())
+fn selection(detectors: &[String]) -> Result<Selection, ApiError> {
+    Selection::named(detectors).map_err(|error| convert::engine_error(error, "text"))
 }
 
-fn policy(name: &str) -> Result<Policy, Status> {
+fn policy(name: &str) -> Result<Policy, ApiError> {
     Policy::named(name).map_err(|unknown| {
-        ApiError::not_found("policy", &unknown.0, "leave it empty or say `default`").into()
+        ApiError::not_found("policy", &unknown.0, "leave it empty or say `default`")
     })
 }
 

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use opentelemetry::propagation::Injector;
+use signalbox_chassis::telemetry::propagation;
 use signalbox_proto::guardrails::v1::{
     Action, BatchCheckTextRequest, CheckTextResponse,
     guardrails_service_client::GuardrailsServiceClient,
 };
 use tonic::{
     Code, Request, Status,
-    metadata::{MetadataKey, MetadataMap, MetadataValue},
     transport::{Channel, Endpoint},
 };
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{Finding, Guard, GuardError, Verdict};
 
@@ -52,7 +50,7 @@ impl RemoteGuard {
             policy: self.policy.clone(),
         });
         request.set_timeout(self.limit);
-        inject_trace_context(request.metadata_mut());
+        propagation::inject_metadata(request.metadata_mut());
         let answer = self.client.clone().batch_check_text(request).await;
         let results = answer
             .map_err(|status| failure(&status, self.limit))?
@@ -106,26 +104,6 @@ fn finding(finding: signalbox_proto::guardrails::v1::Finding) -> Result<Finding,
         replacement: format!("<{}>", finding.r#type),
         kind: finding.r#type,
     })
-}
-
-fn inject_trace_context(metadata: &mut MetadataMap) {
-    let context = tracing::Span::current().context();
-    opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut MetadataInjector(metadata));
-    });
-}
-
-struct MetadataInjector<'a>(&'a mut MetadataMap);
-
-impl Injector for MetadataInjector<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (
-            MetadataKey::from_bytes(key.as_bytes()),
-            MetadataValue::try_from(value),
-        ) {
-            self.0.insert(key, value);
-        }
-    }
 }
 
 #[cfg(test)]

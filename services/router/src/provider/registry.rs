@@ -22,17 +22,7 @@ pub enum ProviderConfig {
     OpenaiCompatible(OpenAiCompatibleConfig),
 }
 
-impl ProviderConfig {
-    /// The provider's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Local(config) => &config.name,
-            Self::OpenaiCompatible(config) => &config.name,
-        }
-    }
-}
-
-/// Builds a provider. Quick: a local model is loaded in the background.
+/// Builds a provider of this name. Quick: a local model is loaded in the background.
 ///
 /// `models` is the folder that relative model paths are looked up in; `environment`
 /// gives the value of an environment variable.
@@ -40,14 +30,15 @@ impl ProviderConfig {
 /// # Errors
 /// What is wrong with the configuration, naming the field and the fix.
 pub fn build(
+    name: &str,
     config: ProviderConfig,
     models: &Path,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Arc<dyn Provider>, OpenAiConfigError> {
     Ok(match config {
-        ProviderConfig::Local(config) => Arc::new(LocalProvider::new(config.within(models))),
+        ProviderConfig::Local(config) => Arc::new(LocalProvider::new(name, config.within(models))),
         ProviderConfig::OpenaiCompatible(config) => {
-            Arc::new(OpenAiCompatibleProvider::new(config, environment)?)
+            Arc::new(OpenAiCompatibleProvider::new(name, config, environment)?)
         }
     })
 }
@@ -83,6 +74,9 @@ mod tests {
             error.contains("max_quue") && error.contains("max_queue"),
             "{error}"
         );
+        // A provider has one name, its key.
+        let error = parse(json!({"kind": "local", "name": "mine"})).unwrap_err();
+        assert!(error.contains("`name`"), "{error}");
         let error = parse(json!({"kind": "cloud"})).unwrap_err();
         assert!(
             error.contains("cloud") && error.contains("local"),
@@ -94,7 +88,6 @@ mod tests {
     fn a_configuration_survives_being_written() {
         let config = parse(json!({
             "kind": "openai_compatible",
-            "name": "vllm",
             "base_url": "http://vllm:8000/v1",
             "api_key_env": "VLLM_KEY",
         }));
@@ -103,15 +96,14 @@ mod tests {
             parse(serde_json::to_value(&config).unwrap()).unwrap(),
             config
         );
-        assert_eq!(config.name(), "vllm");
     }
 
     #[tokio::test]
     async fn each_kind_is_built_under_its_name() {
         let folder = tempfile::tempdir().unwrap();
         for kind in ["local", "openai_compatible"] {
-            let config = parse(json!({"kind": kind, "name": "mine"})).unwrap();
-            let provider = build(config, folder.path(), |_| None).unwrap();
+            let config = parse(json!({"kind": kind})).unwrap();
+            let provider = build("mine", config, folder.path(), |_| None).unwrap();
             assert_eq!(provider.name(), "mine");
         }
     }
@@ -119,7 +111,9 @@ mod tests {
     #[test]
     fn a_key_that_is_not_set_is_an_error_that_names_the_variable() {
         let config = parse(json!({"kind": "openai_compatible", "api_key_env": "MY_KEY"})).unwrap();
-        let error = build(config, Path::new(""), |_| None).err().unwrap();
+        let error = build("mine", config, Path::new(""), |_| None)
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("MY_KEY"), "{error}");
     }
 
@@ -133,7 +127,7 @@ mod tests {
             "http://host/v1?a=b",
         ] {
             let config = json!({"kind": "openai_compatible", "base_url": url});
-            let error = build(parse(config).unwrap(), Path::new(""), |_| None).err();
+            let error = build("mine", parse(config).unwrap(), Path::new(""), |_| None).err();
             assert!(
                 matches!(error, Some(OpenAiConfigError::BaseUrl { .. })),
                 "{url}"

@@ -23,8 +23,6 @@ pub enum LoadPolicy {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocalConfig {
-    /// The provider's name in routes, prices and metrics.
-    pub name: String,
     /// The GGUF file. A relative path is looked up in the models folder, where
     /// `signalbox models pull` puts files.
     pub path: PathBuf,
@@ -40,17 +38,16 @@ pub struct LocalConfig {
     pub context_tokens: NonZeroUsize,
     /// Most tokens of an answer where the request does not say.
     pub default_max_tokens: u32,
-    /// Temperature where the request does not say. 0.2 is what the authors of
-    /// `SmolLM2` use in its model card.
+    /// Temperature where the request does not say. 0.2 is that of the example in the
+    /// model card of `HuggingFaceTB/SmolLM2-135M-Instruct`.
     pub default_temperature: f64,
-    /// `top_p` where the request does not say. 0.9 is from the same model card.
+    /// `top_p` where the request does not say. 0.9 is from the same example.
     pub default_top_p: f64,
 }
 
 impl Default for LocalConfig {
     fn default() -> Self {
         Self {
-            name: "local".to_owned(),
             path: "SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf".into(),
             load: LoadPolicy::Eager,
             max_concurrent: NonZeroUsize::MIN,

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{LoadError, model::LanguageModel};
+use super::{LoadError, model::LanguageModel, threads};
 use crate::provider::telemetry;
 
 enum State {
@@ -88,7 +88,8 @@ impl Loader {
                 let seconds = started.elapsed().as_secs_f64();
                 let provider = self.provider.to_string();
                 metrics::gauge!(telemetry::LOCAL_LOAD_SECONDS, "provider" => provider).set(seconds);
-                tracing::info!(path = %self.path.display(), seconds, "local model loaded");
+                let threads = threads::check();
+                tracing::info!(path = %self.path.display(), seconds, threads, "local model loaded");
                 self.state.send_replace(State::Ready(Arc::new(model)));
             }
             Ok(Err(error)) => self.fail(error),

@@ -22,6 +22,7 @@ mod sampler;
 mod stats;
 mod stop;
 mod template;
+mod threads;
 mod tokenizer;
 mod utf8;
 mod worker;
@@ -49,6 +50,9 @@ use self::{
 use super::{ChatFuture, ChatStream, Provider, ProviderError};
 use crate::chat::ChatRequest;
 
+/// What a caller learns of a [`LoadError`].
+const NOT_LOADED: &str = "its model could not be loaded; the server's log says why";
+
 /// Answers with a model that runs in this process.
 pub struct LocalProvider {
     config: LocalConfig,
@@ -59,11 +63,11 @@ pub struct LocalProvider {
 }
 
 impl LocalProvider {
-    /// A provider over the model at `config.path`. Returns at once: the file is read
+    /// A provider of this name over the model at `config.path`. Returns at once: the file is read
     /// on a thread of its own, from now on or at the first request as `config.load`
     /// says, and a request that comes meanwhile waits for it.
-    pub fn new(config: LocalConfig) -> Self {
-        let name: Arc<str> = config.name.as_str().into();
+    pub fn new(name: &str, config: LocalConfig) -> Self {
+        let name: Arc<str> = name.into();
         let counters = Arc::new(Counters::new(name.clone()));
         let loader = Arc::new(Loader::new(config.path.clone(), name.clone()));
         if config.load == LoadPolicy::Eager {
@@ -97,14 +101,18 @@ impl LocalProvider {
             .loader
             .model()
             .await
-            .map_err(|error| self.failed(error))?;
+            // Its text names a file of this machine: the loader has logged it.
+            .map_err(|_| self.failed(NOT_LOADED))?;
         let context = model.context_limit(self.config.context_tokens.get());
         let (model, prompt, sampling) = tokio::task::spawn_blocking(move || {
             let prompt = model.encode(&request.messages, context);
             (model, prompt, request.sampling)
         })
         .await
-        .map_err(|error| self.failed(error))?;
+        .map_err(|error| {
+            tracing::error!(%error, "the prompt's tokenization ended");
+            self.failed("its prompt could not be read; the server's log says why")
+        })?;
         let prompt = prompt.map_err(|error| self.rejected(&error))?;
 
         let room = context - prompt.len();
@@ -153,7 +161,7 @@ impl LocalProvider {
 
     fn failed(&self, error: impl ToString) -> ProviderError {
         ProviderError::Failed {
-            provider: self.config.name.clone(),
+            provider: self.name.to_string(),
             detail: error.to_string(),
         }
     }
@@ -161,7 +169,7 @@ impl LocalProvider {
     fn refused(&self, refused: &Refused) -> ProviderError {
         match refused {
             Refused::Full { .. } => ProviderError::Overloaded {
-                provider: self.config.name.clone(),
+                provider: self.name.to_string(),
                 detail: refused.to_string(),
                 retry_after: Some(self.counters.last_answer().max(Duration::from_secs(1))),
             },
@@ -171,7 +179,7 @@ impl LocalProvider {
 
     fn rejected(&self, error: &PromptError) -> ProviderError {
         ProviderError::Rejected {
-            provider: self.config.name.clone(),
+            provider: self.name.to_string(),
             field: Some("messages".to_owned()),
             detail: error.to_string(),
         }
@@ -180,7 +188,7 @@ impl LocalProvider {
 
 impl Provider for LocalProvider {
     fn name(&self) -> &str {
-        &self.config.name
+        &self.name
     }
 
     fn chat(&self, request: ChatRequest) -> ChatFuture<'_> {

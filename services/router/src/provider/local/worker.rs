@@ -119,10 +119,11 @@ fn answer(job: Job, counters: &Counters) -> Result<TokenUsage, Interrupted> {
         .unwrap_or_else(|_| Err(Interrupted::Failed("the model's code panicked".to_owned())));
     if let Err(Interrupted::Failed(detail)) = &outcome {
         tracing::error!(%detail, "local generation failed");
-        // A caller that has left does not mind.
+        // The detail stays here: it may hold a backtrace. A caller that has left does
+        // not mind.
         let _ = events.send(Err(ProviderError::Failed {
             provider: provider.to_string(),
-            detail: detail.clone(),
+            detail: "its model stopped; the server's log says why".to_owned(),
         }));
     }
     outcome

@@ -20,8 +20,6 @@ pub enum MaxTokensField {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenAiCompatibleConfig {
-    /// The provider's name in routes, prices and metrics.
-    pub name: String,
     /// The URL that `/chat/completions` is added to, as in `https://api.openai.com/v1`.
     pub base_url: String,
     /// The environment variable that holds the API key. Unset: no key is sent.
@@ -52,7 +50,6 @@ pub struct OpenAiCompatibleConfig {
 impl Default for OpenAiCompatibleConfig {
     fn default() -> Self {
         Self {
-            name: "openai_compatible".to_owned(),
             base_url: "http://127.0.0.1:8000/v1".to_owned(),
             api_key_env: None,
             stream: true,

@@ -5,7 +5,7 @@ use std::{error::Error as _, time::Duration};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 
-use super::{Upstream, wire};
+use super::{Upstream, key, wire};
 use crate::provider::ProviderError;
 
 /// Most bytes of an error's body that are read.
@@ -56,14 +56,14 @@ impl Upstream {
             return self.timeout("connection", self.config.connect_timeout());
         }
         ProviderError::Unreachable {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: describe(error),
         }
     }
 
     pub(super) fn timeout(&self, phase: &'static str, limit: Duration) -> ProviderError {
         ProviderError::Timeout {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             phase,
             limit,
         }
@@ -71,14 +71,14 @@ impl Upstream {
 
     pub(super) fn broken(&self, detail: impl Into<String>) -> ProviderError {
         ProviderError::Broken {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: self.detail(&detail.into()),
         }
     }
 
     pub(super) fn failed(&self, detail: impl Into<String>) -> ProviderError {
         ProviderError::Failed {
-            provider: self.config.name.clone(),
+            provider: self.name.clone(),
             detail: self.detail(&detail.into()),
         }
     }
@@ -90,7 +90,7 @@ impl Upstream {
         headers: &HeaderMap,
         body: &[u8],
     ) -> ProviderError {
-        let provider = self.config.name.clone();
+        let provider = self.name.clone();
         let object = wire::error_object(body).unwrap_or_default();
         let code = object.code.as_ref().and_then(|code| code.as_str());
         let detail = match &object.message {
@@ -130,7 +130,7 @@ impl Upstream {
     /// What may be passed on of a text that came from outside: short, and never our key.
     fn detail(&self, text: &str) -> String {
         let text = match &self.key {
-            Some(key) => key.scrub(text),
+            Some(key) => key::scrub(key, text),
             None => text.to_owned(),
         };
         text.chars().take(MAX_DETAIL_CHARS).collect()

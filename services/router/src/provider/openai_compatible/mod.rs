@@ -13,9 +13,8 @@
 mod body;
 mod config;
 mod error;
-mod secret;
+mod key;
 mod sse;
-mod trace;
 mod wire;
 
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use reqwest::{Client, Response, Url, redirect};
+use signalbox_chassis::{config::Secret, telemetry::propagation};
 
 pub use config::{MaxTokensField, OpenAiCompatibleConfig};
 pub use error::OpenAiConfigError;
@@ -33,7 +33,6 @@ pub use error::OpenAiConfigError;
 use self::{
     body::{Body, Waiting},
     error::MAX_ERROR_BYTES,
-    secret::ApiKey,
     sse::SseParser,
     wire::{AnswerReader, Flaw, Request},
 };
@@ -52,40 +51,45 @@ pub struct OpenAiCompatibleProvider {
 
 /// What errors are told from.
 struct Upstream {
+    name: String,
     config: OpenAiCompatibleConfig,
-    key: Option<ApiKey>,
+    key: Option<Secret>,
 }
 
 impl OpenAiCompatibleProvider {
-    /// A provider over one HTTP client with a pool of connections. `environment` looks
-    /// up the variable that holds the key.
+    /// A provider of this name over one HTTP client with a pool of connections.
+    /// `environment` looks up the variable that holds the key.
     ///
     /// # Errors
     /// A URL that cannot be used, a key that is not set, or no TLS on this machine.
     pub fn new(
+        name: &str,
         config: OpenAiCompatibleConfig,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, OpenAiConfigError> {
-        let url = endpoint(&config)?;
+        let url = endpoint(name, &config)?;
         let key = config
             .api_key_env
             .as_ref()
             .map(|variable| {
-                let key = environment(variable).and_then(|key| ApiKey::new(&key));
-                // One that no header can carry is no key either.
-                key.filter(|key| key.header().is_some())
+                environment(variable)
+                    .and_then(|key| key::read(&key))
                     .ok_or_else(|| OpenAiConfigError::ApiKey {
-                        provider: config.name.clone(),
+                        provider: name.to_owned(),
                         variable: variable.clone(),
                     })
             })
             .transpose()?;
         let client = client(&config, &url).map_err(|error| OpenAiConfigError::Client {
-            provider: config.name.clone(),
+            provider: name.to_owned(),
             detail: error::describe(error),
         })?;
         Ok(Self {
-            upstream: Arc::new(Upstream { config, key }),
+            upstream: Arc::new(Upstream {
+                name: name.to_owned(),
+                config,
+                key,
+            }),
             client,
             url,
         })
@@ -132,17 +136,17 @@ impl OpenAiCompatibleProvider {
             "application/json"
         };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        if let Some(key) = self.upstream.key.as_ref().and_then(ApiKey::header) {
+        if let Some(key) = self.upstream.key.as_ref().and_then(key::header) {
             headers.insert(AUTHORIZATION, key);
         }
-        trace::inject_context(&mut headers);
+        propagation::inject(&mut headers);
         headers
     }
 }
 
 impl Provider for OpenAiCompatibleProvider {
     fn name(&self) -> &str {
-        &self.upstream.config.name
+        &self.upstream.name
     }
 
     fn chat(&self, request: ChatRequest) -> ChatFuture<'_> {
@@ -150,9 +154,9 @@ impl Provider for OpenAiCompatibleProvider {
     }
 }
 
-fn endpoint(config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
+fn endpoint(name: &str, config: &OpenAiCompatibleConfig) -> Result<Url, OpenAiConfigError> {
     let refused = |detail: String| OpenAiConfigError::BaseUrl {
-        provider: config.name.clone(),
+        provider: name.to_owned(),
         detail,
     };
     let url = format!("{}/chat/completions", config.base_url.trim_end_matches('/'));

@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
+use signalbox_models::Store;
 
 use super::{super::LocalConfig, *};
 use crate::chat::Role;
@@ -58,12 +59,8 @@ fn reference() -> Reference {
 fn model() -> &'static LanguageModel {
     static MODEL: OnceLock<LanguageModel> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
-        let cache = cache.map_or_else(
-            || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"),
-            PathBuf::from,
-        );
-        let config = LocalConfig::default().within(&cache.join("signalbox/models"));
+        let models = Store::default_location().unwrap();
+        let config = LocalConfig::default().within(models.root());
         LanguageModel::load(&config.path).unwrap_or_else(|error| panic!("{error}"))
     })
 }
