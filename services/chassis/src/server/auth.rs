@@ -20,6 +20,12 @@ impl Keys {
     pub(super) fn new(config: &AuthConfig) -> Result<Self, ServerError> {
         let mut keys = Vec::with_capacity(config.keys.len());
         for (index, key) in config.keys.iter().enumerate() {
+            if key.name.is_empty() || key.name == RequestContext::ANONYMOUS {
+                return Err(ServerError::Config {
+                    key: format!("server.auth.keys[{index}].name"),
+                    detail: "must tell this caller from others and from `anonymous`".to_owned(),
+                });
+            }
             let hash = from_hex(&key.sha256).ok_or_else(|| ServerError::Config {
                 key: format!("server.auth.keys[{index}].sha256"),
                 detail: "is not the 64 hexadecimal digits that `printf %s KEY | sha256sum` prints"
