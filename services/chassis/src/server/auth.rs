@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_without_a_name_of_its_own_is_refused() {
+        for name in ["", "anonymous"] {
+            let key = ApiKey {
+                name: name.to_owned(),
+                sha256: ALICE.to_owned(),
+            };
+            let config = AuthConfig {
+                required: true,
+                keys: vec![key],
+            };
+            let error = Keys::new(&config).err().unwrap().to_string();
+            assert!(error.starts_with("server.auth.keys[0].name: "), "{error}");
+        }
+    }
+
+    #[test]
     fn a_key_that_is_no_hash_and_a_door_without_keys_are_refused() {
         let key = ApiKey {
             name: "bob".to_owned(),

@@ -213,3 +213,29 @@ fn not_found(path: &str) -> Response {
     let status = Status::from(ApiError::new(Code::NotFound, reason::NOT_FOUND, message));
     signalbox_transcode::error_response(&status, ErrorShape::GoogleRpc)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_named() {
+        for text in ["https://app.example", "http://localhost:5173", "null://x"] {
+            assert!(origin(0, text).is_ok(), "{text}");
+        }
+        for text in [
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://*.example",
+            "",
+        ] {
+            let error = origin(1, text).err().map(|error| error.to_string());
+            let said = error.unwrap_or_default();
+            assert!(
+                said.starts_with("server.cors_allowed_origins[1]: "),
+                "{text}: {said}"
+            );
+        }
+    }
+}
