@@ -134,6 +134,11 @@ impl ApiError {
         self
     }
 
+    /// The `ErrorInfo.reason`.
+    pub fn reason(&self) -> &'static str {
+        self.0.reason
+    }
+
     /// The gRPC code.
     pub fn code(&self) -> Code {
         self.0.code

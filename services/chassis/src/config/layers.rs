@@ -9,6 +9,9 @@ use super::{ConfigError, ENV_PREFIX, Sources};
 pub(super) struct Layer {
     pub(super) name: String,
     pub(super) tree: Value,
+    /// What was written at each key of the environment or the flags that YAML
+    /// makes something other than a string of.
+    pub(super) texts: Vec<(Vec<String>, String)>,
 }
 
 pub(super) fn tree_of<T: Serialize>(settings: &T) -> Value {
@@ -40,33 +43,59 @@ pub(super) fn read(sources: &Sources) -> Result<Vec<Layer>, ConfigError> {
         layers.push(Layer {
             name: path.display().to_string(),
             tree,
+            texts: Vec::new(),
         });
     }
     // The keys of one source belong together: half of a provider would be refused.
-    let mut environment = Value::Null;
+    let mut environment = Pairs::default();
     for (name, value) in &sources.env {
         if let Some(key) = name.strip_prefix(ENV_PREFIX) {
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-            lay_over(&mut environment, nest(&path, scalar(value)));
+            environment.add(path, value);
         }
     }
-    let mut flags = Value::Null;
+    let mut flags = Pairs::default();
     for flag in &sources.flags {
         let (key, value) = flag
             .split_once('=')
             .ok_or_else(|| ConfigError::NotAPair { flag: flag.clone() })?;
         let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
-        lay_over(&mut flags, nest(&path, scalar(value)));
+        flags.add(path, value);
     }
-    for (name, tree) in [("the environment", environment), ("the flags", flags)] {
-        if !tree.is_null() {
+    for (name, pairs) in [("the environment", environment), ("the flags", flags)] {
+        if !pairs.tree.is_null() {
             layers.push(Layer {
                 name: name.to_owned(),
-                tree,
+                tree: pairs.tree,
+                texts: pairs.texts,
             });
         }
     }
     Ok(layers)
+}
+
+/// Keys and values of the environment or of the flags.
+#[derive(Default)]
+struct Pairs {
+    tree: Value,
+    texts: Vec<(Vec<String>, String)>,
+}
+
+impl Pairs {
+    fn add(&mut self, path: Vec<String>, text: &str) {
+        let value = scalar(text);
+        let is_text = value.is_string();
+        lay_over(&mut self.tree, nest(&path, value));
+        self.texts.retain(|(earlier, _)| *earlier != path);
+        if !is_text {
+            self.texts.push((path, text.to_owned()));
+        }
+    }
+}
+
+/// The value at a path.
+pub(super) fn at<'t>(tree: &'t mut Value, path: &[String]) -> Option<&'t mut Value> {
+    path.iter().try_fold(tree, |tree, key| tree.get_mut(key))
 }
 
 /// Lays `upper` over `lower`: mappings merge key by key, everything else is
@@ -95,12 +124,16 @@ fn nest(path: &[String], value: Value) -> Value {
 }
 
 /// A value of the environment or a flag, read as YAML so that numbers, booleans
-/// and lists come out as such; what is no YAML is a string.
+/// and lists come out as such. What is no YAML is a string as it stands, and so is
+/// what YAML would cut short: a key such as `a #b` or `#a` holds no comment.
 fn scalar(text: &str) -> Value {
-    if text.is_empty() {
-        return Value::String(String::new());
+    let as_it_stands = || Value::String(text.to_owned());
+    match from_yaml(text) {
+        Ok(Value::String(_)) if !text.trim_start().starts_with(['"', '\'']) => as_it_stands(),
+        Ok(Value::Null) if !matches!(text.trim(), "~" | "null" | "Null" | "NULL") => as_it_stands(),
+        Ok(value) => value,
+        Err(_) => as_it_stands(),
     }
-    from_yaml(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// YAML 1.2: `off` and `no` are words, not booleans.

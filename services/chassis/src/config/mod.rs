@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 pub use self::secret::Secret;
 
@@ -109,9 +110,45 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigError> {
     let mut loaded = T::default();
     for layer in layers::read(sources)? {
         layers::lay_over(&mut tree, layer.tree);
-        loaded = keys::parse(&tree, &layer.name)?;
+        loaded = parse(&mut tree, &layer.name, layer.texts)?;
     }
     Ok(loaded)
+}
+
+/// Reads the tree. What looks like a number or a list in the environment or in a
+/// flag is taken as it was written where it is refused otherwise: a key of digits
+/// is a string.
+fn parse<T: DeserializeOwned>(
+    tree: &mut Value,
+    layer: &str,
+    mut texts: Vec<(Vec<String>, String)>,
+) -> Result<T, ConfigError> {
+    let mut refusal = match keys::parse(tree, layer) {
+        Ok(loaded) => return Ok(loaded),
+        Err(refusal) => refusal,
+    };
+    let mut next = 0;
+    while let Some((path, text)) = texts.get(next) {
+        next += 1;
+        let Some(place) = layers::at(tree, path) else {
+            continue;
+        };
+        let value = std::mem::replace(place, Value::String(text.clone()));
+        let other = match keys::parse(tree, layer) {
+            Ok(loaded) => return Ok(loaded),
+            Err(other) => other,
+        };
+        let said = other.to_string();
+        if said != refusal.to_string() && !said.contains(&format!("string {text:?}")) {
+            // That was it, and something else is refused now: all others again.
+            refusal = other;
+            texts.remove(next - 1);
+            next = 0;
+        } else if let Some(place) = layers::at(tree, path) {
+            *place = value;
+        }
+    }
+    Err(refusal)
 }
 
 /// The effective configuration as YAML, secrets redacted.
@@ -121,7 +158,7 @@ pub fn print<T: Settings>(settings: &T) -> String {
 }
 
 /// The configuration's JSON Schema.
-pub fn schema<T: Settings>() -> serde_json::Value {
+pub fn schema<T: Settings>() -> Value {
     schemars::schema_for!(T).to_value()
 }
 

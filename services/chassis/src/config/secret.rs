@@ -3,14 +3,16 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 
 const REDACTED: &str = "[redacted]";
 
 /// A string that shows itself as `[redacted]` in `Debug` and when it is printed
 /// with the configuration.
-#[derive(Clone, Default, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(transparent)]
+#[derive(Clone, Default, JsonSchema, PartialEq, Eq)]
 #[schemars(transparent)]
 pub struct Secret(String);
 
@@ -38,6 +40,50 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.shown())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // serde_json quotes the value by itself when it is asked for a string.
+        deserializer.deserialize_any(Read)
+    }
+}
+
+/// Reads strings only, and unlike serde's own does not quote what it refuses.
+struct Read;
+
+impl Read {
+    fn refuse<E: Error>() -> Result<Secret, E> {
+        Err(E::custom(
+            "is a secret and must be a string; put it in quotes",
+        ))
+    }
+}
+
+impl Visitor<'_> for Read {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Secret, E> {
+        Ok(Secret::new(value))
+    }
+    fn visit_string<E: Error>(self, value: String) -> Result<Secret, E> {
+        Ok(Secret::new(value))
+    }
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+        Self::refuse()
+    }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+        Self::refuse()
+    }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+        Self::refuse()
+    }
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+        Self::refuse()
     }
 }
 

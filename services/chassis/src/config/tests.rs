@@ -202,6 +202,57 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
+fn a_secret_that_looks_like_something_else_is_taken_as_it_was_written() {
+    for text in [
+        "0123456", "1e5", "true", "null", "~", "#a", "a #b", "[a]", "{a: b}", "a: b", "*a", "&a",
+        "- a", " x ", "",
+    ] {
+        let sources = Sources {
+            env: env(&[
+                ("SIGNALBOX__KEY", text),
+                ("SIGNALBOX__SERVER__LISTEN", text),
+            ]),
+            flags: vec!["server.workers=7".to_owned(), format!("key={text}")],
+            ..Sources::default()
+        };
+        let loaded = load::<Demo>(&sources).unwrap();
+        assert_eq!(loaded.key.expose(), text);
+        assert_eq!(
+            (loaded.server.listen.as_str(), loaded.server.workers),
+            (text, 7)
+        );
+    }
+}
+
+#[test]
+fn a_wrong_number_beside_a_secret_of_digits_is_the_one_that_is_named() {
+    let sources = Sources {
+        flags: vec!["key=123".to_owned(), "server.workers=-1".to_owned()],
+        ..Sources::default()
+    };
+    let message = load::<Demo>(&sources).unwrap_err().to_string();
+    assert!(
+        message.starts_with("the flags: `server.workers` invalid value: integer `-1`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_refused_secret_is_not_quoted() {
+    let (_file, sources) = file("key: 4711\n");
+    let message = load::<Demo>(&sources).unwrap_err().to_string();
+    assert!(message.contains("`key` is a secret"), "{message}");
+    assert!(!message.contains("4711"), "{message}");
+}
+
+#[test]
+fn a_key_given_twice_in_a_file_is_refused() {
+    let (_file, sources) = file("server: {workers: 1}\nkey: a\nkey: b\n");
+    let message = load::<Demo>(&sources).unwrap_err().to_string();
+    assert!(message.contains("duplicate"), "{message}");
+}
+
+#[test]
 fn what_is_printed_loads_again() {
     let (_file, sources) = file(&print(&Demo::default()));
     assert_eq!(load::<Demo>(&sources).unwrap(), Demo::default());

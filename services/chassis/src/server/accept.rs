@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{LimitsConfig, admit::Peer};
+use super::{LimitsConfig, admit::Peer, preface::Preface};
 use crate::telemetry::metrics::CONNECTIONS;
 
 /// A client that has not sent its request's head by then holds a connection for
@@ -30,13 +30,15 @@ const MAX_STREAMS: u32 = 1_024;
 /// Pause after a failed accept, which is nearly always a lack of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop`, then waits for those that are at work.
+/// Serves connections until `stop`, then waits for those that are at work, at
+/// most until `cut`, when all that are left are closed.
 pub(super) async fn run(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     app: Router,
     limits: LimitsConfig,
     stop: CancellationToken,
+    cut: CancellationToken,
 ) {
     let connections = Arc::new(Semaphore::new(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
@@ -45,6 +47,7 @@ pub(super) async fn run(
         app,
         http: Arc::new(http()),
         graceful: GracefulShutdown::new(),
+        cut,
     };
     let tracker = TaskTracker::new();
     loop {
@@ -56,6 +59,9 @@ pub(super) async fn run(
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
+        if let Err(error) = &accepted {
+            tracing::warn!(%error, "a connection could not be accepted");
+        }
         let (Ok(permit), Ok((stream, peer))) = (permit, accepted) else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
@@ -72,7 +78,11 @@ pub(super) async fn run(
     }
     drop(listener);
     tracker.close();
-    server.graceful.shutdown().await;
+    let Connections { graceful, .. } = server;
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = server.cut.cancelled() => {}
+    }
     tracker.wait().await;
 }
 
@@ -86,6 +96,7 @@ struct Connections {
     app: Router,
     http: Arc<Builder<TokioExecutor>>,
     graceful: GracefulShutdown,
+    cut: CancellationToken,
 }
 
 impl Connections {
@@ -107,24 +118,48 @@ impl Connections {
             Arc::clone(&self.http),
             self.graceful.watcher(),
         );
+        let cut = self.cut.clone();
         tracker.spawn(async move {
             let _permit = permit;
-            ::metrics::gauge!(CONNECTIONS).increment(1.0);
-            match tls {
-                None => drive(&http, stream, app, peer, watcher).await,
-                Some(config) => {
-                    let handshake = TlsAcceptor::from(config).accept(stream);
-                    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-                        Ok(Ok(stream)) => drive(&http, stream, app, peer, watcher).await,
-                        Ok(Err(error)) => {
-                            tracing::debug!(%error, peer = %peer.0, "TLS handshake failed")
+            let _counted = Counted::new();
+            let served = async {
+                match tls {
+                    None => drive(&http, stream, app, peer, watcher).await,
+                    Some(config) => {
+                        let handshake = TlsAcceptor::from(config).accept(stream);
+                        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                            Ok(Ok(stream)) => drive(&http, stream, app, peer, watcher).await,
+                            Ok(Err(error)) => {
+                                tracing::debug!(%error, peer = %peer.0, "TLS handshake failed")
+                            }
+                            Err(_) => {
+                                tracing::debug!(peer = %peer.0, "TLS handshake took too long")
+                            }
                         }
-                        Err(_) => tracing::debug!(peer = %peer.0, "TLS handshake took too long"),
                     }
                 }
+            };
+            tokio::select! {
+                () = served => {}
+                () = cut.cancelled() => tracing::debug!(peer = %peer.0, "connection cut off"),
             }
-            ::metrics::gauge!(CONNECTIONS).decrement(1.0);
         });
+    }
+}
+
+/// One open connection in the metrics, until it is dropped.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        ::metrics::gauge!(CONNECTIONS).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        ::metrics::gauge!(CONNECTIONS).decrement(1.0);
     }
 }
 
@@ -144,7 +179,10 @@ async fn drive<I>(
             request.map(axum::body::Body::new)
         },
     );
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let connection = http.serve_connection(
+        TokioIo::new(Preface::new(stream, HEAD_TIMEOUT)),
+        TowerToHyperService::new(service),
+    );
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, peer = %peer.0, "connection ended");
     }

@@ -33,6 +33,13 @@ const SHED_RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// A request that was let in; its place is free again when the last clone goes.
+#[derive(Clone)]
+pub(super) struct Admitted {
+    caller: Arc<str>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
+}
+
 /// What admission knows.
 pub(super) struct Admission {
     keys: Keys,
@@ -55,15 +62,26 @@ impl Admission {
         })
     }
 
+    /// Lets a request in, or says why not.
+    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, Status> {
+        self.decide(request).map_err(|refusal| {
+            ::metrics::counter!(RPC_REFUSED, "reason" => refusal.reason()).increment(1);
+            refusal.into()
+        })
+    }
+
     pub(super) fn forget_idle_callers(&self) {
         if let Some(buckets) = &self.buckets {
             buckets.forget_idle();
         }
     }
 
-    fn admit(&self, request: &mut Request) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    fn decide(&self, request: &Request) -> Result<Admitted, ApiError> {
         if request.uri().path().starts_with(HEALTH) {
-            return Ok(None);
+            return Ok(Admitted {
+                caller: RequestContext::ANONYMOUS.into(),
+                permit: None,
+            });
         }
         let caller = self.keys.caller(request.headers())?;
         if let Some(buckets) = &self.buckets {
@@ -72,13 +90,13 @@ impl Admission {
                 .take(&subject)
                 .map_err(|wait| rate_limited(&subject, wait))?;
         }
-        if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
-            context.caller = caller;
-        }
         let permit = Arc::clone(&self.in_flight)
             .try_acquire_owned()
             .map_err(|_| self.overloaded())?;
-        Ok(Some(permit))
+        Ok(Admitted {
+            caller,
+            permit: Some(Arc::new(permit)),
+        })
     }
 
     fn overloaded(&self) -> ApiError {
@@ -136,14 +154,14 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> ResponseFuture {
-        match self.admission.admit(&mut request) {
-            Err(refusal) => {
-                let status = Status::from(refusal);
-                ::metrics::counter!(RPC_REFUSED, "reason" => status.code().description())
-                    .increment(1);
-                Box::pin(async move { Ok(status.into_http()) })
-            }
-            Ok(permit) => {
+        // A REST request was admitted before its body was read.
+        let earlier = request.extensions_mut().remove::<Admitted>();
+        match earlier.map_or_else(|| self.admission.admit(&request), Ok) {
+            Err(refusal) => Box::pin(async move { Ok(refusal.into_http()) }),
+            Ok(Admitted { caller, permit }) => {
+                if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
+                    context.caller = caller;
+                }
                 let answer = self.inner.call(request);
                 Box::pin(
                     async move { Ok(answer.await?.map(|body| Body::new(Held { body, permit }))) },
@@ -158,7 +176,7 @@ pin_project! {
     struct Held {
         #[pin]
         body: Body,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Arc<OwnedSemaphorePermit>>,
     }
 }
 

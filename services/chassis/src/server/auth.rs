@@ -20,6 +20,12 @@ impl Keys {
     pub(super) fn new(config: &AuthConfig) -> Result<Self, ServerError> {
         let mut keys = Vec::with_capacity(config.keys.len());
         for (index, key) in config.keys.iter().enumerate() {
+            if key.name.is_empty() || key.name == RequestContext::ANONYMOUS {
+                return Err(ServerError::Config {
+                    key: format!("server.auth.keys[{index}].name"),
+                    detail: "must tell this caller from others and from `anonymous`".to_owned(),
+                });
+            }
             let hash = from_hex(&key.sha256).ok_or_else(|| ServerError::Config {
                 key: format!("server.auth.keys[{index}].sha256"),
                 detail: "is not the 64 hexadecimal digits that `printf %s KEY | sha256sum` prints"
@@ -149,6 +155,22 @@ mod tests {
             keys(true).caller(&HeaderMap::new()).unwrap_err().code(),
             Code::Unauthenticated
         );
+    }
+
+    #[test]
+    fn a_key_without_a_name_of_its_own_is_refused() {
+        for name in ["", "anonymous"] {
+            let key = ApiKey {
+                name: name.to_owned(),
+                sha256: ALICE.to_owned(),
+            };
+            let config = AuthConfig {
+                required: true,
+                keys: vec![key],
+            };
+            let error = Keys::new(&config).err().unwrap().to_string();
+            assert!(error.starts_with("server.auth.keys[0].name: "), "{error}");
+        }
     }
 
     #[test]

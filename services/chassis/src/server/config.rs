@@ -80,7 +80,9 @@ pub struct LimitsConfig {
     /// Longest time for one request, in milliseconds; a caller's shorter deadline
     /// wins.
     pub max_timeout_ms: u64,
-    /// Rate limit of each caller; unlimited when absent.
+    /// Rate limit of each caller; unlimited when absent. Callers without a key are
+    /// told apart by the network address of their connection, which behind a proxy
+    /// is the proxy's: give callers keys there.
     pub per_caller: Option<RateLimit>,
 }
 

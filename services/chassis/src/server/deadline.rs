@@ -6,14 +6,15 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use http::HeaderMap;
-use http_body::Frame;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use http_body::{Body as _, Frame};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, body::Body};
 use tower_service::Service;
 
@@ -63,11 +64,10 @@ where
             match tokio::time::timeout_at(deadline, answer).await {
                 Err(_) => Ok(exceeded(timeout).into_http()),
                 Ok(response) => Ok(response?.map(|body| {
-                    Body::new(Timed {
-                        body: Some(body),
-                        sleep: tokio::time::sleep_until(deadline),
-                        timeout,
-                    })
+                    if body.is_end_stream() {
+                        return body;
+                    }
+                    Body::new(Timed::new(body, deadline, timeout))
                 })),
             }
         })
@@ -112,15 +112,59 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     })
 }
 
-pin_project! {
-    /// A body that ends in DEADLINE_EXCEEDED when its time is over.
-    struct Timed {
-        #[pin]
-        body: Option<Body>,
-        #[pin]
-        sleep: Sleep,
-        timeout: Duration,
+/// A body that ends in DEADLINE_EXCEEDED when its time is over.
+///
+/// The body is dropped by a task of its own: one whose reader has stopped reading
+/// is never polled again, and would hold its handler and its place for ever.
+struct Timed {
+    body: Arc<Mutex<Limited>>,
+    timeout: Duration,
+    told: bool,
+    _reaper: AbortOnDropHandle<()>,
+}
+
+#[derive(Default)]
+struct Limited {
+    /// Gone once its time is over.
+    body: Option<Body>,
+    reader: Option<Waker>,
+}
+
+impl Timed {
+    fn new(body: Body, deadline: Instant, timeout: Duration) -> Self {
+        let body = Arc::new(Mutex::new(Limited {
+            body: Some(body),
+            reader: None,
+        }));
+        let reaped = Arc::clone(&body);
+        let reaper = tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            let Limited { body, reader } = std::mem::take(&mut *lock(&reaped));
+            drop(body);
+            if let Some(reader) = reader {
+                reader.wake();
+            }
+        });
+        Self {
+            body,
+            timeout,
+            told: false,
+            _reaper: AbortOnDropHandle::new(reaper),
+        }
     }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        // Now, and not when the reaper's task is cleared away.
+        let Limited { body, .. } = std::mem::take(&mut *lock(&self.body));
+        drop(body);
+    }
+}
+
+fn lock(body: &Mutex<Limited>) -> MutexGuard<'_, Limited> {
+    // Panics of handlers are caught further in.
+    body.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl http_body::Body for Timed {
@@ -128,40 +172,46 @@ impl http_body::Body for Timed {
     type Error = Status;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        let mut this = self.project();
-        let Some(body) = this.body.as_mut().as_pin_mut() else {
+        let mut limited = lock(&self.body);
+        if let Some(body) = &mut limited.body {
+            let frame = Pin::new(body).poll_frame(cx);
+            if frame.is_pending() {
+                limited.reader = Some(cx.waker().clone());
+            }
+            return frame;
+        }
+        drop(limited);
+        if std::mem::replace(&mut self.told, true) {
             return Poll::Ready(None);
-        };
-        // An answer that is there counts, even in the last moment.
-        if let Poll::Ready(frame) = body.poll_frame(cx) {
-            return Poll::Ready(frame);
         }
-        if this.sleep.poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        this.body.set(None);
         let mut trailers = HeaderMap::new();
-        let status = exceeded(*this.timeout);
-        Poll::Ready(Some(
-            status
-                .add_header(&mut trailers)
-                .map(|()| Frame::trailers(trailers)),
-        ))
+        let added = exceeded(self.timeout).add_header(&mut trailers);
+        Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body
+        let limited = lock(&self.body);
+        limited
+            .body
             .as_ref()
-            .is_none_or(http_body::Body::is_end_stream)
+            .map_or(self.told, http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.body
+        let limited = lock(&self.body);
+        // Trailers may take the place of what would come.
+        let mut hint = http_body::SizeHint::new();
+        if let Some(upper) = limited
+            .body
             .as_ref()
-            .map_or_else(Default::default, http_body::Body::size_hint)
+            .and_then(|body| body.size_hint().upper())
+        {
+            hint.set_upper(upper);
+        }
+        hint
     }
 }
 
@@ -243,6 +293,27 @@ mod tests {
         let collected = response.into_body().collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap()["grpc-status"], "4");
         assert_eq!(collected.to_bytes(), "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_reads_is_dropped_too() {
+        let (alive, mut gone) = tokio::sync::mpsc::channel::<()>(1);
+        let inner = tower::service_fn(move |_: Request| {
+            let alive = alive.clone();
+            let body = futures_util::stream::repeat_with(move || {
+                let _ = &alive;
+                Ok::<_, Status>(Frame::data(bytes::Bytes::from("x")))
+            });
+            let body = Body::new(http_body_util::StreamBody::new(body));
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        let response = Deadline::new(inner, Duration::from_secs(60))
+            .oneshot(with_timeout("5S"))
+            .await
+            .unwrap();
+        assert!(gone.recv().await.is_none());
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap()["grpc-status"], "4");
     }
 
     #[tokio::test(start_paused = true)]

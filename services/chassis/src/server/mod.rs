@@ -1,18 +1,23 @@
 //! One port for everything: gRPC, gRPC-Web, REST, health, reflection, metrics.
 //!
 //! A request passes, from the outside in: REST transcoding or gRPC-Web, which make
-//! it a gRPC request; then observation, admission, deadline and message-size
-//! limits, which are the same for all three; then its handler.
+//! it a gRPC request; then observation, deadline, admission and message-size
+//! limits, which are the same for all three; then its handler. Only a REST request
+//! is admitted earlier, before its body is read.
 
 mod accept;
 mod admit;
 mod auth;
 mod config;
 mod deadline;
+mod door;
+mod identify;
 mod message_limit;
 mod methods;
 mod observe;
+mod panics;
 mod plain;
+mod preface;
 mod rate;
 pub mod signals;
 mod undecodable;
@@ -39,6 +44,9 @@ const COMMON_SERVICES: [&str; 3] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
+
+/// A year: what is longer is as good as for ever, and must not overflow a clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
@@ -119,6 +127,7 @@ impl Server {
         let transcoder = self.transcoder()?;
         let health = tonic_health::server::health_reporter();
         let stack = self.stack(&transcoder, health.1)?;
+        let cors = plain::cors(&self.config.cors_allowed_origins)?;
         for name in self.names.iter().chain([&""]) {
             health
                 .0
@@ -146,6 +155,7 @@ impl Server {
             stack,
             health: health.0,
             plain,
+            cors,
         })
     }
 
@@ -195,19 +205,28 @@ impl Server {
         );
         let admission = Arc::new(admit::Admission::new(&self.config)?);
         let upkeep = Arc::clone(&admission);
-        let max_timeout = Duration::from_millis(self.config.limits.max_timeout_ms);
+        let max_timeout =
+            Duration::from_millis(self.config.limits.max_timeout_ms).min(LONGEST_TIMEOUT);
         let service = ServiceBuilder::new()
+            .layer_fn({
+                let (admission, transcoder) = (Arc::clone(&admission), transcoder.clone());
+                move |inner| {
+                    let admission = Arc::clone(&admission);
+                    door::Door::new(inner, admission, transcoder.clone(), max_timeout)
+                }
+            })
             .layer(TranscodeLayer(transcoder.clone()))
             .layer_fn(plain::OnlyGrpc::new)
             .layer(GrpcWebLayer::new())
             .layer_fn(move |inner| observe::Observe::new(inner, Arc::clone(&methods)))
-            .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))
             .layer_fn(move |inner| deadline::Deadline::new(inner, max_timeout))
+            .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))
             .layer_fn({
                 let limit = self.config.limits.max_request_bytes;
                 move |inner| message_limit::MessageLimit::new(inner, limit)
             })
             .layer_fn(undecodable::Undecodable::new)
+            .layer_fn(panics::CatchPanics::new)
             .service(routes);
         Ok(Stack {
             service: tower::util::BoxCloneSyncService::new(service),
@@ -231,6 +250,7 @@ pub struct Bound {
     stack: Stack,
     health: tonic_health::server::HealthReporter,
     plain: plain::Plain,
+    cors: Option<tower_http::cors::CorsLayer>,
 }
 
 impl Bound {
@@ -250,25 +270,22 @@ impl Bound {
 
     /// Serves until `shutdown`, then drains: readiness off first, then no new
     /// connections, then requests in flight get `drain_timeout_ms` to finish.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) {
         let ready = self.plain.ready.clone();
         let upkeep = upkeep(
             self.plain.metrics.clone(),
             Arc::clone(&self.stack.admission),
         );
         let names = self.plain.names.clone();
-        let app = plain::router(
-            self.plain,
-            self.stack.service,
-            &self.config.cors_allowed_origins,
-        );
-        let stop = CancellationToken::new();
+        let app = plain::router(self.plain, self.stack.service, self.cors);
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let accepting = tokio::spawn(accept::run(
             self.listener,
             self.tls,
             app,
             self.config.limits.clone(),
             stop.clone(),
+            cut.clone(),
         ));
 
         shutdown.await;
@@ -282,11 +299,17 @@ impl Bound {
         tokio::time::sleep(Duration::from_millis(self.config.drain_delay_ms)).await;
         stop.cancel();
         let left = Duration::from_millis(self.config.drain_timeout_ms);
-        let abort = accepting.abort_handle();
-        match tokio::time::timeout(left, accepting).await {
+        // A watch of the health has no end of its own and would hold its connection.
+        for name in names.iter().chain([&""]) {
+            self.health.clear_service_status(name).await;
+        }
+        let mut accepting = accepting;
+        match tokio::time::timeout(left, &mut accepting).await {
             Ok(_) => tracing::info!("drained"),
             Err(_) => {
-                abort.abort();
+                cut.cancel();
+                // It only closes what is open now.
+                let _ = accepting.await;
                 tracing::warn!(
                     timeout_ms = self.config.drain_timeout_ms,
                     "requests cut off by the drain timeout"

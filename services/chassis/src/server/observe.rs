@@ -1,4 +1,4 @@
-//! Request ids, spans and metrics of every request, whatever it came in as.
+//! Spans and metrics of every request, whatever it came in as.
 
 use std::{
     convert::Infallible,
@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use http_body::Frame;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     Request, Response, ResponseFuture,
+    identify::request_id,
     methods::{Method, Methods},
 };
 use crate::{
@@ -27,10 +28,6 @@ use crate::{
         propagation,
     },
 };
-
-/// The header that carries a request's id, in and out.
-pub(super) const REQUEST_ID: &str = "x-request-id";
-const MAX_REQUEST_ID: usize = 128;
 
 /// The layer.
 #[derive(Clone)]
@@ -75,7 +72,7 @@ where
         // An error means that the span is not recorded; then it needs no parent.
         let _ = span.set_parent(propagation::extract(request.headers()));
         let context = RequestContext {
-            request_id: Arc::clone(&id),
+            request_id: id,
             caller: RequestContext::ANONYMOUS.into(),
             deadline: None,
         };
@@ -84,27 +81,11 @@ where
         let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
         Box::pin(async move {
             let mut ending = ending;
-            let mut response = answer.await?;
-            if let Ok(id) = HeaderValue::from_str(&id) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
+            let response = answer.await?;
             ending.read_code(response.headers());
             Ok(response.map(|body| Body::new(Observed { body, ending })))
         })
     }
-}
-
-/// The caller's id where it is printable and short, a new ULID otherwise.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
-    headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| {
-            !id.is_empty()
-                && id.len() <= MAX_REQUEST_ID
-                && id.bytes().all(|byte| byte.is_ascii_graphic())
-        })
-        .map_or_else(|| ulid::Ulid::new().to_string().into(), Into::into)
 }
 
 /// Records a request's end, however it ends: a request that is dropped before
@@ -148,7 +129,7 @@ impl Drop for Ending {
         .record(elapsed.as_secs_f64());
         self.span.record("rpc.grpc.status_code", code as i64);
         let fault = matches!(code, Code::Internal | Code::Unknown | Code::DataLoss);
-        if fault {
+        if is_error_of_the_server(code) {
             self.span.record("otel.status_code", "ERROR");
         }
         let _entered = self.span.enter();
@@ -159,6 +140,20 @@ impl Drop for Ending {
             tracing::debug!(code = code_name(code), elapsed_ms, "answered");
         }
     }
+}
+
+/// Whether a server's span is an error, by OpenTelemetry's semantic conventions
+/// for gRPC: the other codes are the caller's doing.
+fn is_error_of_the_server(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// The code's name in the gRPC specification.

@@ -8,18 +8,25 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
-use http::{HeaderName, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use signalbox_transcode::{ErrorShape, Info, Transcoder};
 use tonic::{Code, Status, body::Body};
 use tower::util::BoxCloneSyncService;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_service::Service;
 
-use super::{Request, Response, ResponseFuture};
+use super::{
+    Request, Response, ResponseFuture, ServerError,
+    identify::{REQUEST_ID, identify},
+};
 use crate::{ApiError, error::reason, telemetry::Metrics};
+
+/// How long a browser may remember what it is allowed.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 /// Whether new requests are welcome.
 #[derive(Clone)]
@@ -52,7 +59,7 @@ pub(super) struct Plain {
 pub(super) fn router(
     plain: Plain,
     services: BoxCloneSyncService<Request, Response, Infallible>,
-    origins: &[String],
+    cors: Option<CorsLayer>,
 ) -> Router {
     let openapi = Arc::new(OnceLock::<String>::new());
     let documented = plain.clone();
@@ -60,7 +67,7 @@ pub(super) fn router(
         let services = services.clone();
         async move { tower::ServiceExt::oneshot(services, request.map(Body::new)).await }
     });
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/", get(first_page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -75,32 +82,54 @@ pub(super) fn router(
         )
         .with_state(plain)
         .fallback_service(services);
-    if origins.is_empty() {
-        router
-    } else {
-        router.layer(cors(origins))
+    if let Some(cors) = cors {
+        router = router.layer(cors);
     }
+    router.layer(axum::middleware::from_fn(identify))
 }
 
 /// Browsers may call from these origins, with gRPC-Web or REST.
-fn cors(origins: &[String]) -> CorsLayer {
+///
+/// # Errors
+/// An origin that no browser can have.
+pub(super) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServerError> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
     let exposed = [
         "grpc-status",
         "grpc-message",
         "grpc-status-details-bin",
-        super::observe::REQUEST_ID,
+        REQUEST_ID,
         "retry-after",
     ];
     let layer = CorsLayer::new()
         .allow_methods(Any)
-        .allow_headers(Any)
+        // `*` would not do: for browsers it never includes `authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(PREFLIGHT_AGE)
         .expose_headers(exposed.map(HeaderName::from_static));
     if origins.iter().any(|origin| origin == "*") {
-        return layer.allow_origin(Any);
+        return Ok(Some(layer.allow_origin(Any)));
     }
-    layer.allow_origin(AllowOrigin::list(
-        origins.iter().filter_map(|origin| origin.parse().ok()),
-    ))
+    let origins: Result<Vec<HeaderValue>, _> = origins
+        .iter()
+        .enumerate()
+        .map(|(index, text)| origin(index, text))
+        .collect();
+    Ok(Some(layer.allow_origin(AllowOrigin::list(origins?))))
+}
+
+/// An origin as browsers send it: scheme and host, and no path, not even `/`.
+fn origin(index: usize, text: &str) -> Result<HeaderValue, ServerError> {
+    let host = text.split_once("://").map(|(_, host)| host);
+    let value = host
+        .filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']))
+        .and_then(|_| HeaderValue::from_str(text).ok());
+    value.ok_or_else(|| ServerError::Config {
+        key: format!("server.cors_allowed_origins[{index}]"),
+        detail: format!("`{text}` is no origin; write it as `https://app.example`, or `*` for all"),
+    })
 }
 
 fn info() -> Info {
@@ -173,7 +202,7 @@ where
     }
 }
 
-fn is_grpc(request: &Request) -> bool {
+pub(super) fn is_grpc(request: &Request) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
@@ -183,4 +212,30 @@ fn not_found(path: &str) -> Response {
     let message = format!("nothing is served at {path}; GET /openapi.json lists the paths");
     let status = Status::from(ApiError::new(Code::NotFound, reason::NOT_FOUND, message));
     signalbox_transcode::error_response(&status, ErrorShape::GoogleRpc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_named() {
+        for text in ["https://app.example", "http://localhost:5173", "null://x"] {
+            assert!(origin(0, text).is_ok(), "{text}");
+        }
+        for text in [
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://*.example",
+            "",
+        ] {
+            let error = origin(1, text).err().map(|error| error.to_string());
+            let said = error.unwrap_or_default();
+            assert!(
+                said.starts_with("server.cors_allowed_origins[1]: "),
+                "{text}: {said}"
+            );
+        }
+    }
 }

@@ -53,7 +53,10 @@ where
 
 fn explained(response: &Response) -> Option<Status> {
     let status = Status::from_header_map(response.headers())?;
-    if status.code() != Code::Internal || !status.message().starts_with(TONICS_WORDS) {
+    // A handler may pass on such words from a service that it called itself: then
+    // the caller's message is not at fault, and the handler's details tell.
+    let tonics_own = status.details().is_empty() && status.message().starts_with(TONICS_WORDS);
+    if status.code() != Code::Internal || !tonics_own {
         return None;
     }
     let message = format!(

@@ -32,10 +32,11 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = Map::new();
+        event.record(&mut Fields(&mut line));
+        // After the event's own fields: one of the same name must not take their place.
         line.insert("time".to_owned(), now().into());
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("target".to_owned(), event.metadata().target().into());
-        event.record(&mut Fields(&mut line));
         if let Some(scope) = context.event_scope() {
             for span in scope {
                 let extensions = span.extensions();
@@ -98,5 +99,79 @@ impl Visit for Fields<'_> {
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line(say: impl FnOnce()) -> Value {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, say);
+        let bytes = sink.0.lock().unwrap();
+        assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn lines_repeat_the_requests_fields_and_nothing_else_of_its_spans() {
+        let line = line(|| {
+            let outer = tracing::info_span!("rpc", request_id = "r-1", prompt = "secret");
+            let _outer = outer.enter();
+            let inner = tracing::info_span!("work", request_id = "r-2", part = 3);
+            let _inner = inner.enter();
+            tracing::info!(count = 7, "two\nlines");
+        });
+        assert_eq!(line["request_id"], "r-2");
+        assert_eq!(
+            (&line["count"], &line["message"]),
+            (&7.into(), &"two\nlines".into())
+        );
+        assert_eq!((line.get("prompt"), line.get("part")), (None, None));
+    }
+
+    #[test]
+    fn no_field_takes_the_place_of_the_lines_own_or_breaks_it() {
+        let line = line(|| {
+            tracing::warn!(
+                level = "none",
+                time = 1,
+                target = "x",
+                ratio = f64::NAN,
+                "odd"
+            );
+        });
+        assert_eq!(line["level"], "WARN");
+        assert!(line["time"].as_str().unwrap().ends_with('Z'));
+        assert!(line["target"].as_str().unwrap().contains("logs"));
+        assert_eq!(line["ratio"], Value::Null);
     }
 }

@@ -10,15 +10,17 @@ use super::TelemetryError;
 pub const RPC_DURATION: &str = "signalbox_rpc_duration_seconds";
 /// Requests that are being answered. Labels: service, method.
 pub const RPC_ACTIVE: &str = "signalbox_rpc_active_requests";
+/// Handlers that panicked.
+pub const RPC_PANICS: &str = "signalbox_rpc_panics_total";
 /// Requests refused before their handler. Label: reason.
 pub const RPC_REFUSED: &str = "signalbox_rpc_refused_total";
 /// Open connections.
 pub const CONNECTIONS: &str = "signalbox_connections";
 
 /// Bucket bounds in seconds: from a cached lookup to a long generation.
-const SECONDS: [f64; 16] = [
+const SECONDS: [f64; 18] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    60.0,
+    60.0, 180.0, 600.0,
 ];
 
 /// The process's metrics.
@@ -43,6 +45,7 @@ impl Metrics {
         );
         describe_gauge!(RPC_ACTIVE, "Requests that are being answered");
         describe_counter!(RPC_REFUSED, "Requests refused before their handler");
+        describe_counter!(RPC_PANICS, "Handlers that panicked");
         describe_gauge!(CONNECTIONS, "Open connections");
         Ok(Self(handle))
     }

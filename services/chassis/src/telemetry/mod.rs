@@ -3,6 +3,7 @@
 mod logs;
 pub mod metrics;
 mod otlp;
+mod panics;
 pub mod propagation;
 
 use std::io::IsTerminal as _;
@@ -35,6 +36,21 @@ pub struct TelemetryConfig {
     pub otlp: Option<OtlpConfig>,
 }
 
+impl TelemetryConfig {
+    fn check(&self) -> Result<(), TelemetryError> {
+        if !(0.0..=1.0).contains(&self.trace_sample_ratio) {
+            return Err(TelemetryError::Config {
+                key: "trace_sample_ratio",
+                detail: format!(
+                    "{} is no share; write a number from 0 to 1",
+                    self.trace_sample_ratio
+                ),
+            });
+        }
+        self.otlp.as_ref().map_or(Ok(()), OtlpConfig::check)
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +81,14 @@ pub enum TelemetryError {
     /// `log_filter` makes no sense.
     #[error("telemetry.log_filter: {0}; write it as in `info,signalbox_router=debug`")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// A value makes no sense.
+    #[error("telemetry.{key}: {detail}")]
+    Config {
+        /// The configuration key.
+        key: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
     /// The OTLP exporter cannot be made.
     #[error("telemetry.otlp: {0}")]
     Otlp(String),
@@ -88,6 +112,7 @@ impl Telemetry {
     /// # Errors
     /// [`TelemetryError`] when the configuration makes no sense.
     pub fn start(config: &TelemetryConfig, binary: &'static str) -> Result<Self, TelemetryError> {
+        config.check()?;
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let service_name = if config.service_name.is_empty() {
             binary
@@ -125,6 +150,7 @@ impl Telemetry {
             .with(lines.with_filter(filter))
             .try_init()
             .map_err(|_| TelemetryError::Twice)?;
+        panics::install_hook();
         Ok(Self {
             tracer,
             metrics: Metrics::install()?,
@@ -149,4 +175,65 @@ impl Telemetry {
 /// could hold what we would not log.
 fn is_ours(metadata: &tracing::Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with("signalbox")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn otlp(change: impl FnOnce(&mut OtlpConfig)) -> TelemetryConfig {
+        let mut otlp = OtlpConfig::default();
+        change(&mut otlp);
+        TelemetryConfig {
+            otlp: Some(otlp),
+            ..TelemetryConfig::default()
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_named() {
+        let ratio = |trace_sample_ratio| TelemetryConfig {
+            trace_sample_ratio,
+            ..TelemetryConfig::default()
+        };
+        assert!(TelemetryConfig::default().check().is_ok());
+        assert!(
+            otlp(|otlp| otlp.endpoint = "https://otel.example:4317".to_owned())
+                .check()
+                .is_ok()
+        );
+        for (config, key) in [
+            (ratio(1.5), "telemetry.trace_sample_ratio"),
+            (ratio(-0.1), "telemetry.trace_sample_ratio"),
+            (ratio(f64::NAN), "telemetry.trace_sample_ratio"),
+            (
+                otlp(|otlp| otlp.endpoint = "collector:4317".to_owned()),
+                "telemetry.otlp.endpoint",
+            ),
+            (
+                otlp(|otlp| otlp.endpoint = String::new()),
+                "telemetry.otlp.endpoint",
+            ),
+            (
+                otlp(|otlp| otlp.endpoint = "grpc://host:4317".to_owned()),
+                "telemetry.otlp.endpoint",
+            ),
+            (
+                otlp(|otlp| otlp.timeout_ms = 0),
+                "telemetry.otlp.timeout_ms",
+            ),
+            (
+                otlp(|otlp| {
+                    otlp.headers
+                        .insert("no name".to_owned(), crate::config::Secret::new("x"));
+                }),
+                "telemetry.otlp: headers",
+            ),
+        ] {
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.starts_with(key), "{message}");
+        }
+    }
 }

@@ -52,6 +52,33 @@ impl Default for OtlpConfig {
     }
 }
 
+impl OtlpConfig {
+    /// The exporters look at their addresses late, and then only drop spans.
+    pub(super) fn check(&self) -> Result<(), TelemetryError> {
+        let uri = self.endpoint.parse::<http::Uri>().ok();
+        let usable = uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        if !usable {
+            return Err(TelemetryError::Config {
+                key: "otlp.endpoint",
+                detail: format!(
+                    "`{}` is no address; write it as in `http://127.0.0.1:4317`",
+                    self.endpoint
+                ),
+            });
+        }
+        if self.timeout_ms == 0 {
+            return Err(TelemetryError::Config {
+                key: "otlp.timeout_ms",
+                detail: "must be at least 1".to_owned(),
+            });
+        }
+        metadata(self).map(drop)
+    }
+}
+
 /// A tracer provider that exports as configured; without an endpoint it still
 /// makes trace ids, which logs and upstream requests carry.
 pub(super) fn tracer_provider(
