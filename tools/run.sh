@@ -31,10 +31,21 @@ done
 url=$(sed -n 's/^Signalbox is ready at \([^ ]*\).*/\1/p' "$log")
 [ -n "$url" ] || { echo "signalbox was not ready within 60 s"; exit 1; }
 
-show() { printf '\n$ signalbox %s\n' "$*"; "$binary" "$@" --url "$url"; }
+show() {
+  printf '\n$ signalbox'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9-]*) printf ' %s' "${word@Q}" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  printf '\n'
+  "$binary" "$@" --url "$url"
+}
 
-show ask --temperature 0 --max-tokens 48 --user demo 'Which city is the capital of France? My card is 4111 1111 1111 1111.'
-show embed 'a red bicycle'
+show ask --temperature 0 --max-tokens 42 --user demo 'Why is the sky blue? Answer ada@example.com in one sentence.'
+# The whole vector is one long line.
+show embed 'a red bicycle' | cut -c 1-100
 show check 'Mail ada@example.com or call (415) 555-2671; SSN 536-22-8726.'
 printf '\n'
 
