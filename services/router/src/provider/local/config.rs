@@ -28,8 +28,11 @@ pub struct LocalConfig {
     pub path: PathBuf,
     /// When the file is read: in the background from start, or at the first request.
     pub load: LoadPolicy,
-    /// Answers generated at a time. Each uses all cores in turn and holds a cache of
-    /// its own (45 KiB a token for SmolLM2-135M), so more than 2 rarely helps.
+    /// Answers generated at a time. They share one pool of threads, as many as the
+    /// environment variable `RAYON_NUM_THREADS` says, else one for each core of the
+    /// machine; set it to 1 where other work keeps the cores busy, and in a container
+    /// to its share. Each answer holds a cache of its own (45 KiB a token for
+    /// SmolLM2-135M).
     pub max_concurrent: NonZeroUsize,
     /// Requests that may wait for their turn; one more is refused as overloaded.
     pub max_queue: usize,

@@ -25,6 +25,7 @@ mod template;
 mod threads;
 mod tokenizer;
 mod utf8;
+mod weights;
 mod worker;
 
 use std::{sync::Arc, time::Duration};

@@ -14,6 +14,7 @@ use super::{
     prompt::{self, PromptError},
     template::ChatTemplate,
     tokenizer::ModelTokenizer,
+    weights,
 };
 use crate::chat::Message;
 
@@ -76,8 +77,8 @@ impl LanguageModel {
             .and_then(|length| usize::try_from(length).ok())
             .ok_or_else(|| unsupported("it names no context length".to_owned()))?;
         let tokenizer = ModelTokenizer::from_gguf(&content).map_err(unsupported)?;
-        let weights = ModelWeights::from_gguf(content, &mut file, &Device::Cpu)
-            .map_err(|error| damaged(error.to_string()))?;
+        let weights =
+            weights::load(content, &mut file).map_err(|error| damaged(error.to_string()))?;
         Ok(Self {
             weights,
             tokenizer,

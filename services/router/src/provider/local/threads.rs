@@ -1,9 +1,10 @@
 //! How many threads the arithmetic takes.
 //!
 //! candle chooses that once for the process, and only its environment can overrule it:
-//! `CANDLE_NUM_THREADS`, else `RAYON_NUM_THREADS`, else the machine's physical cores.
-//! That last figure ignores a container's limit, and threads that share a core spin
-//! while they wait for each other. So this does what is left: it says so.
+//! `RAYON_NUM_THREADS`, else the machine's physical cores. That last figure ignores a
+//! container's limit, and threads that share a core spin while they wait for each
+//! other. (`CANDLE_NUM_THREADS` rules the quantized products alone; the attention's
+//! would still use rayon's count.) So this does what is left: it says so.
 
 use std::thread;
 
@@ -23,7 +24,7 @@ fn advice(threads: usize, cores: usize) -> Option<String> {
     (threads > cores).then(|| {
         format!(
             "the local model's threads outnumber the cores that this process may use, which \
-             slows it many times over; start it with CANDLE_NUM_THREADS={cores}"
+             slows it many times over; start it with RAYON_NUM_THREADS={cores}"
         )
     })
 }
@@ -37,6 +38,6 @@ mod tests {
         assert_eq!(advice(2, 2), None);
         assert_eq!(advice(1, 4), None);
         let advice = advice(64, 2).unwrap_or_default();
-        assert!(advice.ends_with("CANDLE_NUM_THREADS=2"), "{advice}");
+        assert!(advice.ends_with("RAYON_NUM_THREADS=2"), "{advice}");
     }
 }
