@@ -43,7 +43,7 @@ show() {
   "$binary" "$@" --url "$url"
 }
 
-show ask --temperature 0 --max-tokens 42 --user demo 'Why is the sky blue? Answer ada@example.com in one sentence.'
+show ask --temperature 0 --max-tokens 41 --user demo 'Why is the sky blue? Answer ada@example.com in one sentence.'
 # The whole vector is one long line.
 show embed 'a red bicycle' | cut -c 1-100
 show check 'Mail ada@example.com or call (415) 555-2671; SSN 536-22-8726.'
