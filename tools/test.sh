@@ -33,6 +33,10 @@ deny() {
   fi
 }
 
+# The tests run several models at once on all cores; one thread for each is fastest
+# (docs/benchmarks/local-model.md).
+export RAYON_NUM_THREADS=1
+
 step "tools" tools/setup/all.sh
 step "format" cargo fmt --all --check
 step "tree" tools/check-tree.sh

@@ -22,6 +22,10 @@ use crate::telemetry::metrics::CONNECTIONS;
 /// A client that has not sent its request's head by then holds a connection for
 /// nothing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// hyper has one timer for the next request's head and for the pause before it. It
+/// must be longer than gateways keep an idle connection (60 s is usual), or they
+/// would now and then send a request into a closed one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an idle HTTP/2 client is asked whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -193,7 +197,7 @@ fn http() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(IDLE_TIMEOUT)
         .pipeline_flush(true);
     builder
         .http2()
