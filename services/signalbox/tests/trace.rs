@@ -221,3 +221,63 @@ async fn one_trace_reaches_a_collector_over_grpc() {
 async fn one_trace_reaches_a_collector_over_http() {
     one_trace_through("http").await;
 }
+
+/// Three processes, one trace: the Guardrails process' own span hangs under the
+/// Router's.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_spans_the_processes() {
+    let collector = Collector::start();
+    let upstream = FaultUpstream::start().await;
+    let config = upstream_config(&upstream.base_url(), &[("echo", "fault/echo")]);
+    let endpoint = format!(
+        "telemetry.otlp.endpoint=http://127.0.0.1:{}",
+        collector.grpc
+    );
+    let guardrails = Platform::start_alone("signalbox-guardrails", None, &[&endpoint]);
+    let url = format!("guardrails.url={}", guardrails.url);
+    let router = Platform::start_alone("signalbox-router", Some(&config), &[&endpoint, &url]);
+    let request =
+        json!({"model": "auto", "messages": [{"role": "user", "content": "Mail ada@example.com"}]});
+    let response = reqwest::Client::new()
+        .post(format!("{}/v1/chat/completions", router.url))
+        .header("traceparent", format!("00-{TRACE}-{CLIENT_SPAN}-01"))
+        .json(&request)
+        .send()
+        .await
+        .unwrap();
+    assert!(response.status().is_success());
+    router.terminate();
+    guardrails.terminate();
+
+    let spans = tokio::task::spawn_blocking(move || {
+        eventually("both processes' spans", || {
+            let spans: Vec<_> = collector
+                .spans()
+                .into_iter()
+                .filter(|span| span["traceId"] == TRACE)
+                .collect();
+            let from = |name: &str| spans.iter().any(|span| span["service"] == name);
+            (from("signalbox-router") && from("signalbox-guardrails")).then_some(spans)
+        })
+    })
+    .await
+    .unwrap();
+    let checked = spans
+        .iter()
+        .find(|span| {
+            span["service"] == "signalbox-guardrails"
+                && span["name"] == "signalbox.guardrails.v1.GuardrailsService/BatchCheckText"
+        })
+        .unwrap_or_else(|| panic!("no server span of Guardrails in {spans:#?}"));
+    let parent = spans
+        .iter()
+        .find(|span| span["spanId"] == checked["parentSpanId"]);
+    let parent = parent.unwrap_or_else(|| panic!("no parent of {checked:#?} in {spans:#?}"));
+    assert_eq!(parent["service"], "signalbox-router");
+    assert!(
+        upstream.records()[0]
+            .traceparent
+            .as_ref()
+            .is_some_and(|carried| carried.contains(TRACE))
+    );
+}
