@@ -67,11 +67,15 @@ async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_does_not_wait_for_ever() {
     let upstream = FaultUpstream::start().await;
-    let config = upstream_config(&upstream.base_url(), &[("stall", "fault/stall-after=2")]);
+    let config = upstream_config(
+        &upstream.base_url(),
+        &[("stall", "fault/tokens=100,stall-after=60")],
+    );
     let mut platform = Platform::start_file(&config, &["server.drain_timeout_ms=200"]);
     let request =
         json!({"model": "stall", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let url = format!("{}/v1/chat/completions", platform.url);
+    // More words than guardrails hold back, so that something arrives.
     let mut response = Client::new().post(url).json(&request).send().await.unwrap();
     assert!(response.chunk().await.unwrap().is_some());
     platform.terminate();
