@@ -43,6 +43,7 @@ step "tree" tools/check-tree.sh
 step "contract lint" "$tools/node/node_modules/.bin/buf" lint proto
 step "contract format" "$tools/node/node_modules/.bin/buf" format --diff --exit-code proto
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "google.api equals googleapis" googleapis
 step "dependencies" deny
 step "build" cargo build --workspace --bins --locked
