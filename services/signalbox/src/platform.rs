@@ -26,11 +26,10 @@ impl Services {
                 env::var(name).ok()
             })
             .await?;
-        let embeddings = signalbox_embeddings::load(
-            &settings.embeddings,
-            &models_dir.join(&settings.embeddings.model),
-        )
-        .await?;
+        let config = &settings.embeddings;
+        let models_dir = config.models_dir.as_deref().unwrap_or(models_dir);
+        let embeddings =
+            signalbox_embeddings::load(config, &models_dir.join(&config.model)).await?;
         Ok(Self {
             router: Arc::new(router),
             embeddings,
