@@ -2,7 +2,6 @@
 //! does not fit is refused at once, with a time to come back.
 
 use std::{
-    convert::Infallible,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
@@ -14,12 +13,12 @@ use http_body::Frame;
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
-use tower_service::Service;
 
 use super::{
-    Request, Response, ResponseFuture, ServerConfig, ServerError,
+    Request, ResponseFuture, ServerConfig, ServerError,
     auth::Keys,
     rate::{Buckets, Subject},
+    step::{Next, Step},
 };
 use crate::{ApiError, context::RequestContext, error::reason, telemetry::metrics::RPC_REFUSED};
 
@@ -129,31 +128,18 @@ fn rate_limited(subject: &Subject, wait: Duration) -> ApiError {
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct Admit<S> {
-    inner: S,
+pub(super) struct Admit {
     admission: Arc<Admission>,
 }
 
-impl<S> Admit<S> {
-    pub(super) fn new(inner: S, admission: Arc<Admission>) -> Self {
-        Self { inner, admission }
+impl Admit {
+    pub(super) fn new(admission: Arc<Admission>) -> Self {
+        Self { admission }
     }
 }
 
-impl<S> Service<Request> for Admit<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> ResponseFuture {
+impl Step for Admit {
+    fn call(&self, mut request: Request, next: &mut impl Next) -> ResponseFuture {
         // A REST request was admitted before its body was read.
         let earlier = request.extensions_mut().remove::<Admitted>();
         match earlier.map_or_else(|| self.admission.admit(&request), Ok) {
@@ -162,7 +148,7 @@ where
                 if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
                     context.caller = caller;
                 }
-                let answer = self.inner.call(request);
+                let answer = next.call(request);
                 Box::pin(
                     async move { Ok(answer.await?.map(|body| Body::new(Held { body, permit }))) },
                 )

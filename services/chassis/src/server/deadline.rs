@@ -4,7 +4,6 @@
 //! it passes, the handler's future and stream are dropped, which cancels them.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -16,41 +15,30 @@ use http_body::{Body as _, Frame};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, body::Body};
-use tower_service::Service;
 
-use super::{Request, Response, ResponseFuture};
+use super::{
+    Request, ResponseFuture,
+    step::{Next, Step},
+};
 use crate::{ApiError, context::RequestContext, error::reason};
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct Deadline<S> {
-    inner: S,
+pub(super) struct Deadline {
     longest: Duration,
 }
 
-impl<S> Deadline<S> {
+impl Deadline {
     /// No call may take longer than `longest`.
-    pub(super) fn new(inner: S, longest: Duration) -> Self {
-        Self { inner, longest }
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { longest }
     }
 }
 
-impl<S> Service<Request> for Deadline<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> ResponseFuture {
+impl Step for Deadline {
+    fn call(&self, mut request: Request, next: &mut impl Next) -> ResponseFuture {
         let timeout = match timeout(request.headers()) {
             Ok(asked) => asked.map_or(self.longest, |asked| asked.min(self.longest)),
             Err(error) => return Box::pin(async move { Ok(Status::from(error).into_http()) }),
@@ -59,7 +47,7 @@ where
         if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
             context.deadline = Some(deadline);
         }
-        let answer = self.inner.call(request);
+        let answer = next.call(request);
         Box::pin(async move {
             match tokio::time::timeout_at(deadline, answer).await {
                 Err(_) => Ok(exceeded(timeout).into_http()),
@@ -219,10 +207,12 @@ impl http_body::Body for Timed {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::convert::Infallible;
+
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 
-    use super::*;
+    use super::{super::Response, *};
 
     fn with_timeout(value: &str) -> Request {
         http::Request::builder()
@@ -268,7 +258,8 @@ mod tests {
                 std::future::pending::<Result<Response, Infallible>>().await
             }
         });
-        let response = Deadline::new(inner, Duration::from_secs(60))
+        let response = Deadline::new(Duration::from_secs(60))
+            .around(inner)
             .oneshot(with_timeout("1m"))
             .await
             .unwrap();
@@ -286,7 +277,8 @@ mod tests {
                 body,
             ))))
         });
-        let response = Deadline::new(inner, Duration::from_secs(60))
+        let response = Deadline::new(Duration::from_secs(60))
+            .around(inner)
             .oneshot(with_timeout("5S"))
             .await
             .unwrap();
@@ -307,7 +299,8 @@ mod tests {
             let body = Body::new(http_body_util::StreamBody::new(body));
             async move { Ok::<_, Infallible>(Response::new(body)) }
         });
-        let response = Deadline::new(inner, Duration::from_secs(60))
+        let response = Deadline::new(Duration::from_secs(60))
+            .around(inner)
             .oneshot(with_timeout("5S"))
             .await
             .unwrap();
@@ -321,7 +314,8 @@ mod tests {
         let inner =
             tower::service_fn(|_: Request| std::future::pending::<Result<Response, Infallible>>());
         let request = http::Request::new(Body::empty());
-        let response = Deadline::new(inner, Duration::from_secs(7))
+        let response = Deadline::new(Duration::from_secs(7))
+            .around(inner)
             .oneshot(request)
             .await
             .unwrap();

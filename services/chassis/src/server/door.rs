@@ -6,7 +6,6 @@
 //! its connection for ever. gRPC's messages are read behind admission anyway.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,9 +17,13 @@ use pin_project_lite::pin_project;
 use signalbox_transcode::{Lookup, Transcoder, error_response};
 use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status, body::Body};
-use tower_service::Service;
 
-use super::{Request, Response, ResponseFuture, admit::Admission, plain::is_grpc};
+use super::{
+    Request, ResponseFuture,
+    admit::Admission,
+    plain::is_grpc,
+    step::{Next, Step},
+};
 use crate::{ApiError, error::reason};
 
 /// The longest pause within a body.
@@ -28,23 +31,20 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct Door<S> {
-    inner: S,
+pub(super) struct Door {
     admission: Arc<Admission>,
     transcoder: Transcoder,
     longest: Duration,
 }
 
-impl<S> Door<S> {
+impl Door {
     /// No body may take longer than `longest` to arrive.
     pub(super) fn new(
-        inner: S,
         admission: Arc<Admission>,
         transcoder: Transcoder,
         longest: Duration,
     ) -> Self {
         Self {
-            inner,
             admission,
             transcoder,
             longest,
@@ -52,28 +52,16 @@ impl<S> Door<S> {
     }
 }
 
-impl<S> Service<Request> for Door<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> ResponseFuture {
+impl Step for Door {
+    fn call(&self, mut request: Request, next: &mut impl Next) -> ResponseFuture {
         if is_grpc(&request) {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(next.call(request));
         }
         let Lookup::Route { errors, .. } = self
             .transcoder
             .lookup(request.method(), request.uri().path())
         else {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(next.call(request));
         };
         match self.admission.admit(&request) {
             Err(refusal) => {
@@ -83,7 +71,7 @@ where
             Ok(admitted) => {
                 request.extensions_mut().insert(admitted);
                 let until = Instant::now() + self.longest;
-                Box::pin(self.inner.call(request.map(|body| {
+                Box::pin(next.call(request.map(|body| {
                     Body::new(Patient {
                         body,
                         until,

@@ -20,6 +20,7 @@ mod plain;
 mod preface;
 mod rate;
 pub mod signals;
+mod step;
 mod undecodable;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
@@ -204,33 +205,30 @@ impl Server {
                 .map_err(|error| ServerError::Contract(error.to_string()))?,
         );
         let admission = Arc::new(admit::Admission::new(&self.config)?);
-        let upkeep = Arc::clone(&admission);
         let max_timeout =
             Duration::from_millis(self.config.limits.max_timeout_ms).min(LONGEST_TIMEOUT);
         let service = ServiceBuilder::new()
-            .layer_fn({
-                let (admission, transcoder) = (Arc::clone(&admission), transcoder.clone());
-                move |inner| {
-                    let admission = Arc::clone(&admission);
-                    door::Door::new(inner, admission, transcoder.clone(), max_timeout)
-                }
-            })
+            .layer(step::layer(door::Door::new(
+                Arc::clone(&admission),
+                transcoder.clone(),
+                max_timeout,
+            )))
             .layer(TranscodeLayer(transcoder.clone()))
-            .layer_fn(plain::OnlyGrpc::new)
+            .layer(step::layer(plain::OnlyGrpc))
             .layer(GrpcWebLayer::new())
-            .layer_fn(move |inner| observe::Observe::new(inner, Arc::clone(&methods)))
-            .layer_fn(move |inner| deadline::Deadline::new(inner, max_timeout))
-            .layer_fn(move |inner| admit::Admit::new(inner, Arc::clone(&admission)))
+            .layer(step::layer(observe::Observe::new(methods)))
+            .layer(step::layer(deadline::Deadline::new(max_timeout)))
+            .layer(step::layer(admit::Admit::new(Arc::clone(&admission))))
             .layer_fn({
                 let limit = self.config.limits.max_request_bytes;
                 move |inner| message_limit::MessageLimit::new(inner, limit)
             })
-            .layer_fn(undecodable::Undecodable::new)
-            .layer_fn(panics::CatchPanics::new)
+            .layer(step::layer(undecodable::Undecodable))
+            .layer(step::layer(panics::CatchPanics))
             .service(routes);
         Ok(Stack {
             service: tower::util::BoxCloneSyncService::new(service),
-            admission: upkeep,
+            admission,
         })
     }
 }

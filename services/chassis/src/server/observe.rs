@@ -1,7 +1,6 @@
 //! Spans and metrics of every request, whatever it came in as.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,14 +11,14 @@ use http_body::Frame;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
-use tower_service::Service;
 use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
-    Request, Response, ResponseFuture,
+    Request, ResponseFuture,
     identify::request_id,
     methods::{Method, Methods},
+    step::{Next, Step},
 };
 use crate::{
     context::RequestContext,
@@ -31,31 +30,18 @@ use crate::{
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct Observe<S> {
-    inner: S,
+pub(super) struct Observe {
     methods: Arc<Methods>,
 }
 
-impl<S> Observe<S> {
-    pub(super) fn new(inner: S, methods: Arc<Methods>) -> Self {
-        Self { inner, methods }
+impl Observe {
+    pub(super) fn new(methods: Arc<Methods>) -> Self {
+        Self { methods }
     }
 }
 
-impl<S> Service<Request> for Observe<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> ResponseFuture {
+impl Step for Observe {
+    fn call(&self, mut request: Request, next: &mut impl Next) -> ResponseFuture {
         let method = Arc::clone(self.methods.get(request.uri().path()));
         let id = request_id(request.headers());
         let span = tracing::info_span!(
@@ -78,7 +64,7 @@ where
         };
         request.extensions_mut().insert(context);
         let ending = Ending::new(method, span.clone());
-        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
+        let answer = span.in_scope(|| next.call(request)).instrument(span);
         Box::pin(async move {
             let mut ending = ending;
             let response = answer.await?;

@@ -4,7 +4,6 @@
 //! without a status.
 
 use std::{
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -15,39 +14,21 @@ use http::HeaderMap;
 use http_body::Frame;
 use pin_project_lite::pin_project;
 use tonic::{Status, body::Body};
-use tower_service::Service;
 
-use super::{Request, Response, ResponseFuture};
+use super::{
+    Request, ResponseFuture,
+    step::{Next, Step},
+};
 use crate::{ApiError, telemetry::metrics::RPC_PANICS};
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct CatchPanics<S> {
-    inner: S,
-}
+pub(super) struct CatchPanics;
 
-impl<S> CatchPanics<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S> Service<Request> for CatchPanics<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> ResponseFuture {
+impl Step for CatchPanics {
+    fn call(&self, request: Request, next: &mut impl Next) -> ResponseFuture {
         // What a panic leaves behind is dropped and never looked at again.
-        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) else {
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| next.call(request))) else {
             return Box::pin(async { Ok(panicked().into_http()) });
         };
         Box::pin(async move {

@@ -7,7 +7,6 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,11 +16,11 @@ use signalbox_transcode::{ErrorShape, Info, Transcoder};
 use tonic::{Code, Status, body::Body};
 use tower::util::BoxCloneSyncService;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
-use tower_service::Service;
 
 use super::{
     Request, Response, ResponseFuture, ServerError,
     identify::{REQUEST_ID, identify},
+    step::{Next, Step},
 };
 use crate::{ApiError, error::reason, telemetry::Metrics};
 
@@ -170,32 +169,12 @@ async fn first_page(State(plain): State<Plain>) -> String {
 
 /// Lets through what is gRPC, or gRPC-Web, by now; nothing serves the rest.
 #[derive(Clone)]
-pub(super) struct OnlyGrpc<S> {
-    inner: S,
-}
+pub(super) struct OnlyGrpc;
 
-impl<S> OnlyGrpc<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S> Service<Request> for OnlyGrpc<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> ResponseFuture {
+impl Step for OnlyGrpc {
+    fn call(&self, request: Request, next: &mut impl Next) -> ResponseFuture {
         if is_grpc(&request) {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(next.call(request));
         }
         let answer = not_found(request.uri().path());
         Box::pin(async move { Ok(answer) })

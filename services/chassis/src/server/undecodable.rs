@@ -4,46 +4,23 @@
 //! if the server were at fault. Its decoder offers no hook, so its answer is
 //! recognised by the text that it always begins with.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
-
 use tonic::{Code, Status};
-use tower_service::Service;
 
-use super::{Request, Response, ResponseFuture};
+use super::{
+    Request, Response, ResponseFuture,
+    step::{Next, Step},
+};
 use crate::{ApiError, error::reason};
 
 const TONICS_WORDS: &str = "failed to decode Protobuf message";
 
 /// The layer.
 #[derive(Clone)]
-pub(super) struct Undecodable<S> {
-    inner: S,
-}
+pub(super) struct Undecodable;
 
-impl<S> Undecodable<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S> Service<Request> for Undecodable<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> ResponseFuture {
-        let answer = self.inner.call(request);
+impl Step for Undecodable {
+    fn call(&self, request: Request, next: &mut impl Next) -> ResponseFuture {
+        let answer = next.call(request);
         Box::pin(async move {
             let response = answer.await?;
             Ok(explained(&response).map_or(response, |status| status.into_http()))
