@@ -25,7 +25,7 @@ googleapis() {
 # The advisory database is fetched from the open internet: where that cannot be
 # reached, everything else is still checked.
 deny() {
-  "$tools/bin/cargo-deny" check bans licenses sources
+  "$tools/bin/cargo-deny" check bans licenses sources || return 1
   if "$tools/bin/cargo-deny" fetch db > "$target/advisories.log" 2>&1; then
     "$tools/bin/cargo-deny" check advisories
   else

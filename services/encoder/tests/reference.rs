@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{env, fs, path::Path, sync::atomic::AtomicBool};
 
 use common::{ENCODER, cosine, model_dir};
 use serde::Deserialize;
@@ -37,7 +37,7 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let data = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("tests/data");
     let jsonl = fs::read_to_string(data.join("reference.jsonl")).unwrap();
     let (header, texts) = jsonl.split_once('\n').unwrap();
     let header: Header = serde_json::from_str(header).unwrap();

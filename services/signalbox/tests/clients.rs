@@ -7,7 +7,7 @@ mod support;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{Platform, client, python, run, tool, tools_dir};
+use support::{Platform, client, command, python, run, tool, tools_dir};
 
 #[test]
 fn the_openai_python_sdk_works_with_only_its_base_url_changed() {
@@ -327,7 +327,7 @@ fn the_openapi_document_is_valid_and_the_metrics_parse() {
 fn the_commands_talk_to_the_server() {
     let platform = Platform::start(&[]);
     let signalbox = |arguments: &[&str]| {
-        run(Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        run(command("signalbox")
             .args(arguments)
             .args(["--url", &platform.url]))
     };

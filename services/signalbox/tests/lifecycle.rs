@@ -11,7 +11,7 @@ use std::{
 use reqwest::Client;
 use serde_json::{Value, json};
 use signalbox_fault_upstream::FaultUpstream;
-use support::{Platform, eventually, run, upstream_config};
+use support::{Platform, command, eventually, run, upstream_config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_finishes_what_is_in_flight_and_refuses_what_is_new() {
@@ -213,7 +213,7 @@ fn log_lines_are_json_with_the_trace_they_belong_to() {
 }
 
 fn signalbox(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_signalbox"))
+    command("signalbox")
         .args(arguments)
         .current_dir(std::env::temp_dir())
         .output()

@@ -8,7 +8,10 @@ use signalbox_transcode::{BuildError, Quirk, Transcoder};
 
 /// A contract of one service whose body is `rpcs`.
 fn contract(rpcs: &str) -> Vec<u8> {
-    let root = format!("{}/../../proto", env!("CARGO_MANIFEST_DIR"));
+    let root = format!(
+        "{}/../../proto",
+        std::env::var("CARGO_MANIFEST_DIR").unwrap()
+    );
     let source = format!(
         "syntax = \"proto3\"; package t;\nimport \"google/api/annotations.proto\";\nimport \"google/protobuf/any.proto\";\n\
          message M {{ string a = 1; repeated string many = 2; M inner = 3; }}\n\

@@ -188,10 +188,22 @@ impl Store {
             return Ok(folder);
         }
         let downloads = self.root.join(".downloads");
-        for folder in [&folder, &downloads] {
-            fs::create_dir_all(folder).map_err(ModelsError::io("create", folder))?;
-        }
-        let _lock = lock(&folder, &model.name, progress).await?;
+        let created = [&folder, &downloads]
+            .into_iter()
+            .try_for_each(|path| fs::create_dir_all(path).map_err(ModelsError::io("create", path)));
+        let locked = match created {
+            Ok(()) => lock(&folder, &model.name, progress).await,
+            Err(error) => Err(error),
+        };
+        let _lock = match locked {
+            Ok(lock) => lock,
+            // A store that cannot be written to, such as a volume mounted read-only, is as
+            // good as its files.
+            Err(error) => match self.verify(model).await {
+                Ok(Status::Present) => return Ok(folder),
+                _ => return Err(error),
+            },
+        };
         if self.status(model) == Status::Present {
             return Ok(folder); // another process brought it
         }

@@ -185,3 +185,22 @@ async fn a_cache_folder_that_cannot_be_made_is_named() {
     let message = result.unwrap_err().to_string();
     assert!(message.contains(&file.display().to_string()), "{message}");
 }
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_to_serves_what_is_right_in_it() {
+    let root = tempdir().unwrap();
+    let model = model();
+    let folder = root.path().join(&model.name);
+    fs::create_dir_all(&folder).unwrap();
+    // As a volume mounted read-only does, this refuses the folder for downloads.
+    fs::write(root.path().join(".downloads"), "").unwrap();
+    let store = Store::open(root.path());
+    fs::write(folder.join("weights.bin"), weights()).unwrap();
+    fs::write(folder.join("config.json"), CONFIG).unwrap();
+    let pulled = store.pull(&model, &PullOptions::default(), &Silent).await;
+    assert_eq!(pulled.unwrap(), folder);
+
+    fs::write(folder.join("config.json"), "something else").unwrap();
+    let pulled = store.pull(&model, &PullOptions::default(), &Silent).await;
+    assert!(pulled.unwrap_err().to_string().contains(".downloads"));
+}

@@ -35,7 +35,7 @@ impl Platform {
     }
 
     fn launch(file: Option<&tempfile::NamedTempFile>, settings: &[&str], stderr: Stdio) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+        let mut command = command("signalbox");
         command.args(["up", "--listen", "127.0.0.1:0"]);
         command.args(["--set", "models.pull=false", "--set", "state_dir=null"]);
         Self::spawn(command, file, settings, stderr)
@@ -47,13 +47,7 @@ impl Platform {
         file: Option<&tempfile::NamedTempFile>,
         settings: &[&str],
     ) -> Self {
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_signalbox")).with_file_name(name);
-        assert!(
-            binary.exists(),
-            "{} is missing; run `cargo build --workspace --bins`",
-            binary.display()
-        );
-        let mut command = Command::new(binary);
+        let mut command = command(name);
         command.args(["--set", "server.listen=127.0.0.1:0"]);
         Self::spawn(command, file, settings, Stdio::inherit())
     }
@@ -178,6 +172,37 @@ pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// Runs one of this build's programs, which finds the models from any working folder.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    if let Some(models) = std::env::var_os("SIGNALBOX_MODELS_DIR") {
+        command.env("SIGNALBOX_MODELS_DIR", absolute(models));
+    }
+    command
+}
+
+/// One of this build's programs. Cargo and Bazel both say where `signalbox` is; Bazel
+/// says it of the thin ones too, which Cargo puts beside it.
+fn binary(name: &str) -> PathBuf {
+    let set = |name: &str| std::env::var_os(format!("CARGO_BIN_EXE_{name}")).map(absolute);
+    let binary = set(name).unwrap_or_else(|| {
+        set("signalbox")
+            .expect("the build tool sets CARGO_BIN_EXE_signalbox")
+            .with_file_name(name)
+    });
+    assert!(
+        binary.exists(),
+        "{} is missing; run `cargo build --workspace --bins`",
+        binary.display()
+    );
+    binary
+}
+
+/// A path that holds in every working folder; Bazel's are relative to a test's first.
+fn absolute(path: impl Into<PathBuf>) -> PathBuf {
+    std::path::absolute(path.into()).unwrap()
+}
+
 /// Where `make setup` put the tools.
 pub(crate) fn tools_dir() -> PathBuf {
     let cache = || {
@@ -186,7 +211,7 @@ pub(crate) fn tools_dir() -> PathBuf {
             .map_or_else(|| PathBuf::from(home).join(".cache"), PathBuf::from)
     };
     let tools = std::env::var_os("SIGNALBOX_TOOLS_DIR")
-        .map_or_else(|| cache().join("signalbox/tools"), PathBuf::from);
+        .map_or_else(|| cache().join("signalbox/tools"), absolute);
     assert!(
         tools.is_dir(),
         "{} is missing; run `make setup`",
@@ -233,7 +258,7 @@ pub(crate) fn python() -> Command {
 
 /// The path of a file beside the tests.
 pub(crate) fn client(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    absolute(std::env::var_os("CARGO_MANIFEST_DIR").expect("the build tool sets it"))
         .join("tests/clients")
         .join(name)
 }

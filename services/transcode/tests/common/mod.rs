@@ -21,7 +21,7 @@ use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 pub static RICH: LazyLock<Vec<u8>> = LazyLock::new(|| compile("rich.proto"));
 
 pub fn compile(file: &str) -> Vec<u8> {
-    let root = env!("CARGO_MANIFEST_DIR");
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap();
     let includes = [format!("{root}/tests/proto"), format!("{root}/../../proto")];
     let mut compiler = protox::Compiler::new(includes).unwrap();
     compiler.include_imports(true).include_source_info(true);

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Runs Bazel in the Debian tree, on this workspace: `run.sh build //...`.
+#
+# Every path outside of the tree that Bazel needs is mounted at its own name: the
+# workspace, the machine's Rust, Cargo's index, and the cache that Bazel builds in. The
+# Bazel server stays, as it does everywhere; `tools/bazel shutdown` ends it.
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+workspace=$(dirname "$(dirname "$here")")
+. "$here/common.sh"
+
+"$here/setup.sh"
+[ "$(id -u)" = 0 ] || fail "entering the Debian tree needs root; put a Bazel 7.7 on PATH instead"
+
+# crate_universe reads the index that cargo keeps, under the name that its folder had
+# before Cargo 1.85.
+cargo fetch --quiet --locked --manifest-path "$workspace/Cargo.toml"
+for index in "$CARGO_HOME"/registry/index/index.*-1949cf8c6b5b557f; do
+    [ ! -d "$index" ] || ln -sfn "${index##*/}" "${index%-*}-6f17d22bba15001f"
+done
+
+# One output folder for all of CI's clones: an unchanged file is not built again.
+startup=("--bazelrc=$STATE/state.bazelrc" "--output_user_root=$STATE/out")
+[ -z "${CI:-}" ] || startup+=("--output_base=$STATE/out/ci")
+
+# The cargo and rustc that crate_universe asks, in the shape of the repository that would be downloaded.
+mkdir -p "$STATE/out" "$STATE/rust_host_tools/bin"
+sysroot=$(cd "$workspace" && rustc --print sysroot)
+ln -sf "$sysroot/bin/cargo" "$sysroot/bin/rustc" "$STATE/rust_host_tools/bin/"
+touch "$STATE/rust_host_tools/REPO.bazel"
+echo 'exports_files(glob(["bin/*"]))' >"$STATE/rust_host_tools/BUILD.bazel"
+
+# What tests read beside the sources: the models, and the clients of `make setup` with the
+# python that they were installed for.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox
+models=${SIGNALBOX_MODELS_DIR:-$cache/models}
+tools=${SIGNALBOX_TOOLS_DIR:-$cache/tools}
+mkdir -p "$models" "$tools" "$STATE/wheels"
+python=$("$tools/python/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null) || python=$STATE
+case $python in
+/usr | /usr/*)
+    say "note: the tests' clients run on the system's python, which the Debian tree does not share; theirs will fail"
+    python=$STATE
+    ;;
+esac
+"$here/wheels.sh" "$workspace/tools/models/manifest.yaml" "$models" "$STATE/wheels"
+
+cat >"$STATE/state.bazelrc" <<RC
+common --config=offline
+common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://$STATE/generator/bin/cargo-bazel
+common --override_repository=rules_rust~~rust_host_tools~rust_host_tools=$STATE/rust_host_tools
+common --repo_env=SIGNALBOX_MODELS_DIR=$models
+common --repo_env=SIGNALBOX_TOOLS_DIR=$tools
+common --repo_env=SIGNALBOX_WHEELS=$STATE/wheels
+common --repository_cache=$STATE/downloads
+RC
+export TREE CARGO_HOME RUSTUP_HOME
+node=$(command -v node || true)
+export NODE=${node:+$(realpath "$node")}
+# pivot_root, not chroot: the kernel refuses user namespaces, of which Bazel's sandbox is
+# made, to a process in a chroot.
+# A server lives in the mounts that it was started in: other mounts, another server.
+mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
+startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
+
+exec unshare -m bash -ec '
+    mount --bind "$TREE" "$TREE"
+    workspace=$1
+    shift
+    while [ "$1" != -- ]; do
+        mkdir -p "$TREE$1"
+        mount --rbind "$1" "$TREE$1"
+        shift
+    done
+    shift
+    if [ -n "$NODE" ]; then
+        touch "$TREE/usr/local/bin/node"
+        mount --bind "$NODE" "$TREE/usr/local/bin/node"
+    fi
+    mkdir -p "$TREE/.old" "$TREE$HOME"
+    cd "$TREE"
+    pivot_root . .old
+    cd "$workspace"
+    umount -l /.old
+    export LANG=C.UTF-8 PATH="$CARGO_HOME/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    exec bazel "$@"
+' bash "$workspace" \
+    "${mounts[@]}" -- \
+    "${startup[@]}" "$@"
