@@ -34,6 +34,9 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     /// buildozer's commands.
     pub(crate) commands: Vec<String>,
+    /// Those that read what the first made, for a second run: buildozer does not look into
+    /// an expression that it was given in the same one.
+    pub(crate) afterwards: Vec<String>,
 }
 
 impl Compare<'_> {
@@ -105,9 +108,8 @@ impl Compare<'_> {
         self.load(&created, &mut outcome);
         self.unheld(rules, &mut outcome);
         if !outcome.commands.is_empty() {
-            outcome
-                .commands
-                .push(self.command("fix unusedLoads", "__pkg__"));
+            let fix = self.command("fix unusedLoads", "__pkg__");
+            outcome.afterwards.push(fix);
         }
         outcome
     }
@@ -300,6 +302,12 @@ impl Compare<'_> {
         let name = &expected.name;
         let new = format!("new {} {name}", expected.kind);
         outcome.commands.push(self.command(&new, "__pkg__"));
+        // Before the lists, which are added to it.
+        for (attribute, expression) in &expected.expressions {
+            outcome
+                .commands
+                .extend(self.expression(attribute, expression, name));
+        }
         for (attribute, items) in &expected.lists {
             let items: Vec<_> = match items {
                 Items::Files(items) | Items::Words(items) => items.iter().cloned().collect(),
@@ -316,11 +324,6 @@ impl Compare<'_> {
             outcome
                 .commands
                 .push(self.set(text.attribute, &text.value, name));
-        }
-        for (attribute, expression) in &expected.expressions {
-            outcome
-                .commands
-                .extend(self.expression(attribute, expression, name));
         }
         if let Some(aliases) = expected.aliases.as_ref().filter(|it| !it.is_empty()) {
             outcome.commands.push(self.set_aliases(aliases, name));

@@ -5,7 +5,11 @@
 //! and given to other tools; [`check`] finds where the two disagree and [`mend`] edits the
 //! BUILD files with buildozer, which keeps what a hand wrote there.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     cargo::{Member, Workspace},
@@ -54,10 +58,10 @@ pub fn mend(root: &Path, tools: &Tools) -> Result<Vec<Finding>, Error> {
         }
         fs::write(path, text).at(path)?;
     }
-    if !plan.commands.is_empty() {
-        let mut commands = plan.commands.join("\n");
-        commands.push('\n');
-        tools.buildozer(root, &commands)?;
+    for commands in [&plan.commands, &plan.afterwards] {
+        if !commands.is_empty() {
+            tools.buildozer(root, &(commands.join("\n") + "\n"))?;
+        }
     }
     tools.buildifier(&plan.touched)?;
     check(root, tools)
@@ -68,11 +72,13 @@ pub fn mend(root: &Path, tools: &Tools) -> Result<Vec<Finding>, Error> {
 struct Plan {
     findings: Vec<Finding>,
     /// Files to write whole.
-    write: Vec<(std::path::PathBuf, String)>,
+    write: Vec<(PathBuf, String)>,
     /// buildozer's commands, after the writing.
     commands: Vec<String>,
+    /// More of them, for a second run.
+    afterwards: Vec<String>,
     /// Files to format after both.
-    touched: Vec<std::path::PathBuf>,
+    touched: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -112,7 +118,7 @@ impl Plan {
             false => String::new(),
         };
         if now != wanted {
-            let (cargo, build) = first_difference(&wanted, &now);
+            let (cargo, build) = difference(&wanted, &now);
             self.findings.push(Finding::of(WORKSPACE_BZL, cargo, build));
             self.write.push((path, wanted));
         }
@@ -201,26 +207,42 @@ impl Plan {
         Ok(())
     }
 
-    fn add(&mut self, outcome: Outcome, path: std::path::PathBuf) {
+    fn add(&mut self, outcome: Outcome, path: PathBuf) {
         if !outcome.commands.is_empty() {
             self.touched.push(path);
         }
         self.findings.extend(outcome.findings);
         self.commands.extend(outcome.commands);
+        self.afterwards.extend(outcome.afterwards);
     }
 }
 
-/// The first lines that differ, for a message.
-fn first_difference(wanted: &str, now: &str) -> (String, String) {
-    let mut now = now.lines();
-    for line in wanted.lines() {
-        let other = now.next();
-        if other != Some(line) {
-            return (line.to_owned(), other.unwrap_or("nothing").to_owned());
+/// The lines that only one of two texts has, for a message.
+fn difference(wanted: &str, now: &str) -> (String, String) {
+    let only = |text: &str, other: &str| {
+        let has = |line: &str| other.lines().any(|it| it == line);
+        let lines = text.lines().filter(|line| !line.is_empty() && !has(line));
+        let lines: Vec<_> = lines
+            .map(|line| line.trim().trim_end_matches(','))
+            .collect();
+        if lines.is_empty() {
+            "nothing more".to_owned()
+        } else {
+            format!("also {}", lines.join(", "))
         }
+    };
+    if now.is_empty() {
+        return (
+            "what all crates share".to_owned(),
+            "nothing: the file is missing".to_owned(),
+        );
     }
-    (
-        "nothing more".to_owned(),
-        now.next().unwrap_or_default().to_owned(),
-    )
+    let (cargo, build) = (only(wanted, now), only(now, wanted));
+    if cargo == build {
+        return (
+            "the lines in another order".to_owned(),
+            "this order".to_owned(),
+        );
+    }
+    (cargo, build)
 }

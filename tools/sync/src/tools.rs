@@ -15,7 +15,8 @@ use crate::error::{At as _, Error};
 #[derive(Debug)]
 pub struct Tools {
     buildozer: PathBuf,
-    buildifier: PathBuf,
+    /// Formats and lints.
+    pub buildifier: PathBuf,
 }
 
 /// buildozer's exit code for "nothing to change".
