@@ -10,8 +10,10 @@ pub enum Error {
         "no Cargo workspace in {0} or above it; run this inside of the checkout, or give --root"
     )]
     NoWorkspace(PathBuf),
-    /// `cargo metadata` failed; without network it does where a crate was never fetched.
-    #[error("{0}; if a crate is missing, run `cargo fetch --locked` once")]
+    /// `cargo metadata` failed. It runs without network and without changing Cargo.lock.
+    #[error(
+        "{0}; if Cargo.lock is behind the manifests or a crate was never fetched, run `cargo fetch`"
+    )]
     Metadata(#[from] cargo_metadata::Error),
     /// A path or a resolve graph that is not as cargo documents them.
     #[error("cargo metadata: {0}")]

@@ -35,6 +35,9 @@ mod report;
 mod rules;
 mod tools;
 
+/// A BUILD file before its first rule: other packages read the manifest.
+const NEW_FILE: &str = "exports_files([\"Cargo.toml\"])\n";
+
 /// Where Cargo and Bazel disagree in the workspace at `root`; nothing is written.
 ///
 /// # Errors
@@ -198,7 +201,7 @@ impl Plan {
                     compare.with(rules, &text)
                 }
                 None => {
-                    self.write.push((path.clone(), String::new()));
+                    self.write.push((path.clone(), NEW_FILE.to_owned()));
                     compare.missing()
                 }
             };

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use signalbox_sync::{Error, Tools, check, find_root, mend};
 
 /// How to mend, as the last line of a red check.
-const MEND: &str = "mend with: cargo run --locked -p signalbox-sync -- mend";
+const MEND: &str = "mend with: make sync (cargo run -p signalbox-sync -- mend)";
 
 /// Holds the BUILD.bazel files to Cargo.toml.
 #[derive(Parser)]

@@ -39,7 +39,7 @@ fn drift_is_one_line_a_finding_and_ends_with_the_command_that_mends() {
         lines(&output),
         [
             "services/alpha/BUILD.bazel: new_test: Cargo says a rust_test; BUILD says nothing",
-            "mend with: cargo run --locked -p signalbox-sync -- mend",
+            "mend with: make sync (cargo run -p signalbox-sync -- mend)",
         ]
     );
     assert_eq!(sync(fixture.root(), &["mend"]).status.code(), Some(0));
@@ -105,5 +105,6 @@ fn a_lock_file_that_is_out_of_date_is_said() {
     );
     let output = sync(fixture.root(), &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(!output.stderr.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("run `cargo fetch`"), "{said}");
 }

@@ -1,6 +1,7 @@
 //! A small workspace in a temporary folder, in step when it is made.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path, process::Command};
 
