@@ -160,6 +160,19 @@ fn a_module_that_only_the_binary_declares() {
 }
 
 #[test]
+fn a_module_from_another_package() {
+    let fixture = Fixture::new();
+    fixture.append(
+        "services/alpha/src/lib.rs",
+        "#[path = \"../../../proto/src/lib.rs\"]\nmod stolen;\n",
+    );
+    red_until_a_hand_mends(
+        &fixture,
+        "services/alpha/BUILD.bazel: alpha: srcs: Cargo says also ../../proto/src/lib.rs; BUILD says nothing more (by hand: move it into the package, whose files alone a rule may name)",
+    );
+}
+
+#[test]
 fn a_test_that_is_added() {
     let fixture = Fixture::new();
     fixture.write("services/alpha/tests/new.rs", "mod common;\n");
