@@ -53,6 +53,10 @@ models: build ## Pull the models that are missing
 fmt: ## Format everything
 	cargo fmt --all
 
+.PHONY: sync
+sync: ## Mend the BUILD files after a change of Cargo.toml or of the list of files
+	cargo run -q -p signalbox-sync -- mend
+
 .PHONY: bench-startup
 bench-startup: build models ## Time to ready, and memory of the three services
 	@python3 tools/bench/startup.py $(TARGET)/release/signalbox --json $(TARGET)/bench/startup.json

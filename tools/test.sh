@@ -33,6 +33,13 @@ deny() {
   fi
 }
 
+# The check runs without network, and asks for crates that no build of ours compiles.
+build_files() {
+  cargo fetch --quiet --locked --target x86_64-unknown-linux-gnu &&
+    cargo run -q --locked -p signalbox-sync -- check &&
+    git ls-files '*.bazel' '*.bzl' | xargs "$tools/bin/buildifier" -mode=check -lint=warn
+}
+
 # The tests run several models at once on all cores; one thread for each is fastest
 # (docs/benchmarks/local-model.md).
 export RAYON_NUM_THREADS=1
@@ -40,6 +47,7 @@ export RAYON_NUM_THREADS=1
 step "tools" tools/setup/all.sh
 step "format" cargo fmt --all --check
 step "tree" tools/check-tree.sh
+step "build files" build_files
 step "contract lint" "$tools/node/node_modules/.bin/buf" lint proto
 step "contract format" "$tools/node/node_modules/.bin/buf" format --diff --exit-code proto
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
