@@ -76,6 +76,7 @@ def _models_impl(ctx):
             ctx.download(url = urls, output = "store/%s/%s" % (model.name, name), sha256 = sha256)
         if wheel:
             ctx.delete(wheel)
+
     # The folder is one input: what is in it has been checked.
     ctx.file("BUILD.bazel", 'exports_files(["store"])\n')
 

@@ -5,17 +5,17 @@ EDITION = "2024"
 VERSION = "0.1.0"
 
 RUSTC_LINTS = [
-    "-Wmissing_docs",
-    "-Wunreachable_pub",
     "-Wunused_qualifications",
+    "-Wunreachable_pub",
+    "-Wmissing_docs",
 ]
 
 CLIPPY_LINTS = [
     "-Wclippy::all",
-    "-Wclippy::dbg_macro",
-    "-Wclippy::missing_errors_doc",
-    "-Wclippy::todo",
-    "-Wclippy::unimplemented",
-    "-Wclippy::unwrap_used",
     "-Aclippy::wildcard_enum_match_arm",
+    "-Wclippy::unwrap_used",
+    "-Wclippy::unimplemented",
+    "-Wclippy::todo",
+    "-Wclippy::missing_errors_doc",
+    "-Wclippy::dbg_macro",
 ]
