@@ -1,0 +1,160 @@
+//! What an image is made of: the list that both kinds of bill of materials are written from.
+
+mod crates;
+mod licence;
+mod lock;
+mod manifest;
+mod purl;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::crates::{CrateGraph, CrateInput, Inputs, collect};
+use self::purl::deb;
+use crate::{Digest, base::BaseDescription};
+
+/// An image and its components.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// The image's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its own licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// What it holds directly, by package URL.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Everything in it.
+    pub components: Vec<Component>,
+}
+
+/// One part of an image that has an origin and a version of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// `library` unless said otherwise.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// An SPDX licence expression; none where nobody has stated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// The licence's text, where it is none of SPDX's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_text: Option<String>,
+    /// The package URL, by which others name it.
+    pub purl: String,
+    /// The digest of the archive that it came as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Where that archive is to be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What it uses, by package URL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// Its files in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
+}
+
+/// What sort of thing a component is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Linked or loaded by a program.
+    #[default]
+    Library,
+    /// A program.
+    Application,
+    /// Data, such as time zones.
+    Data,
+}
+
+/// A file of a component, as it lies in the image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRecord {
+    /// Its absolute name.
+    pub path: String,
+    /// The digest of its bytes, in hex.
+    pub sha256: String,
+}
+
+impl Inventory {
+    /// The same inventory in the one order: components by package URL, each once, and so
+    /// their files and uses. A use of something that is not in the image is dropped.
+    #[must_use]
+    pub fn normalised(mut self) -> Self {
+        let mut by_purl: BTreeMap<String, Component> = BTreeMap::new();
+        for mut component in std::mem::take(&mut self.components) {
+            match by_purl.get_mut(&component.purl) {
+                Some(there) => {
+                    there.depends_on.append(&mut component.depends_on);
+                    there.files.append(&mut component.files);
+                }
+                None => {
+                    by_purl.insert(component.purl.clone(), component);
+                }
+            }
+        }
+        let tidy = |uses: &mut Vec<String>, of: &str, all: &dyn Fn(&str) -> bool| {
+            uses.retain(|purl| purl != of && all(purl));
+            uses.sort();
+            uses.dedup();
+        };
+        let known: std::collections::BTreeSet<String> = by_purl.keys().cloned().collect();
+        let all = |purl: &str| known.contains(purl);
+        tidy(&mut self.depends_on, "", &all);
+        for (purl, component) in &mut by_purl {
+            tidy(&mut component.depends_on, purl, &all);
+            component.files.sort();
+            component.files.dedup();
+        }
+        self.components = by_purl.into_values().collect();
+        self
+    }
+
+    /// The digest of everything that it says.
+    pub(crate) fn digest(&self) -> Digest {
+        // Serializing strings and lists into memory has no way to fail.
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The packages of a base as components.
+pub(crate) fn of_base(base: &BaseDescription) -> Vec<Component> {
+    base.packages
+        .iter()
+        .map(|package| Component {
+            kind: match package.name.as_str() {
+                "ca-certificates" | "tzdata" | "tzdata-legacy" => Kind::Data,
+                _ => Kind::Library,
+            },
+            name: package.name.clone(),
+            version: package.version.clone(),
+            // Debian states licences file by file, in the notice that the base holds.
+            license: None,
+            license_text: None,
+            purl: deb(&base.distribution, package),
+            sha256: None,
+            source: None,
+            depends_on: Vec::new(),
+            files: package
+                .files
+                .iter()
+                .map(|file| FileRecord {
+                    path: format!("/{}", file.path),
+                    sha256: file.sha256.hex(),
+                })
+                .collect(),
+        })
+        .collect()
+}
