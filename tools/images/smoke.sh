@@ -128,7 +128,10 @@ ask() {
   grep -qE "$3" "$tmp/answer" || fail "POST $1 answered $(head -c 300 "$tmp/answer")"
   say "POST $1 answers"
 }
-guardrails() { ask /v1/guardrails:redact '{"text": "Mail ada@example.com"}' '\[?EMAIL'; }
+guardrails() {
+  ask /v1/guardrails:redact '{"text": "Mail ada@example.com"}' 'EMAIL'
+  ! grep -q 'ada@example' "$tmp/answer" || fail "redaction left the address: $(cat "$tmp/answer")"
+}
 embeddings() { ask /v1/embeddings '{"model": "all-MiniLM-L6-v2", "input": "a red bicycle"}' '"embedding":'; }
 router() { ask /v1/chat/completions '{"model": "auto", "max_tokens": 4, "messages": [{"role": "user", "content": "Say hello."}]}' '"finish_reason":'; }
 
@@ -145,7 +148,11 @@ for layout in "$@"; do
   load "$layout"
   search
   case $program in
-    signalbox-router) port=7001 asks=(router) args=() ;;
+    # Alone, it has no guardrails to ask.
+    signalbox-router)
+      port=7001 asks=(router)
+      args=(--set router.guardrails.prompt=off --set router.guardrails.completion=off)
+      ;;
     signalbox-embeddings) port=7002 asks=(embeddings) args=() ;;
     signalbox-guardrails) port=7003 asks=(guardrails) args=() ;;
     signalbox) port=7000 asks=(router embeddings guardrails) args=() ;;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::pair;
 use crate::{
-    OciError, files,
+    ImagePath, OciError, files,
     inventory::{self, Inputs, Inventory},
     sbom,
 };
@@ -28,6 +29,9 @@ pub(super) struct InventoryArgs {
     /// What the base layer holds: `base --description-out`
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
+    /// A program of the image, whose digest is stated; may be repeated
+    #[arg(long, value_name = "PATH=FILE", value_parser = pair)]
+    program: Vec<(String, String)>,
     /// The inventory to write, as JSON
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -35,12 +39,17 @@ pub(super) struct InventoryArgs {
 
 impl InventoryArgs {
     pub(super) fn run(self) -> Result<(), OciError> {
+        let programs = self.program.into_iter().map(|(path, file)| {
+            let path = ImagePath::parse(&path)?;
+            Ok((path, PathBuf::from(file)))
+        });
         let inventory = inventory::collect(&Inputs {
             name: self.name,
             crates: &self.crates,
             lock: &self.lock,
             workspace_manifest: self.workspace_manifest.as_deref(),
             base: self.base.as_deref(),
+            programs: programs.collect::<Result<_, OciError>>()?,
         })?;
         files::write_json(&self.out, &inventory)
     }

@@ -9,14 +9,14 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    Component, Inventory, Kind,
+    Component, FileRecord, Inventory, Kind,
     licence::Licence,
     lock::{Lock, Origin},
     manifest::{Manifest, Parent},
     of_base,
     purl::cargo,
 };
-use crate::{OciError, base::BaseDescription, files};
+use crate::{Digest, ImagePath, OciError, base::BaseDescription, files};
 
 /// The link graph of a program, as a build tool saw it.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +59,8 @@ pub struct Inputs<'p> {
     pub workspace_manifest: Option<&'p Path>,
     /// What the base layer holds, as `base` describes it.
     pub base: Option<&'p Path>,
+    /// The programs, by their names in the image.
+    pub programs: Vec<(ImagePath, PathBuf)>,
 }
 
 /// Writes the inventory of an image.
@@ -86,12 +88,14 @@ pub fn collect(inputs: &Inputs<'_>) -> Result<Inventory, OciError> {
         .collect();
     let mut components = graph.components;
     let extra: Vec<String> = components.iter().map(|it| it.purl.clone()).collect();
+    let programs = programs(&inputs.programs)?;
     let mut root = None;
     for input in &graph.crates {
         let mut component = one(input, &lock, &parent, &purls)?;
         if input.name == graph.root {
             component.kind = Kind::Application;
             component.depends_on.extend(extra.iter().cloned());
+            component.files.clone_from(&programs);
             root = Some(component.clone());
         }
         components.push(component);
@@ -116,6 +120,18 @@ pub fn collect(inputs: &Inputs<'_>) -> Result<Inventory, OciError> {
         components,
     };
     Ok(inventory.normalised())
+}
+
+fn programs(programs: &[(ImagePath, PathBuf)]) -> Result<Vec<FileRecord>, OciError> {
+    programs
+        .iter()
+        .map(|(path, file)| {
+            Ok(FileRecord {
+                path: format!("/{path}"),
+                sha256: Digest::of(&files::read(file)?).hex(),
+            })
+        })
+        .collect()
 }
 
 fn one(
@@ -162,15 +178,15 @@ fn one(
         depends_on.push(purl.clone());
     }
     Ok(Component {
-        kind: Kind::Library,
-        name: input.name.clone(),
-        version: input.version.clone(),
         license,
         license_text,
-        purl: cargo(&input.name, &input.version),
         sha256,
         source,
         depends_on,
-        files: Vec::new(),
+        ..Component::new(
+            &input.name,
+            &input.version,
+            cargo(&input.name, &input.version),
+        )
     })
 }

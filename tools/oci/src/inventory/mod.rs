@@ -6,13 +6,19 @@ mod lock;
 mod manifest;
 mod purl;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::crates::{CrateGraph, CrateInput, Inputs, collect};
-use self::purl::deb;
-use crate::{Digest, base::BaseDescription};
+use self::purl::{deb, generic};
+use crate::{
+    Digest,
+    base::{BaseDescription, BaseFile},
+};
+
+/// Of the files that this project wrote.
+const OWN_LICENCE: &str = "Apache-2.0";
 
 /// An image and its components.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +94,24 @@ pub struct FileRecord {
     pub sha256: String,
 }
 
+impl Component {
+    /// A library of which no more is known.
+    fn new(name: &str, version: &str, purl: String) -> Self {
+        Self {
+            kind: Kind::default(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            license: None,
+            license_text: None,
+            purl,
+            sha256: None,
+            source: None,
+            depends_on: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+}
+
 impl Inventory {
     /// The same inventory in the one order: components by package URL, each once, and so
     /// their files and uses. A use of something that is not in the image is dropped.
@@ -105,16 +129,15 @@ impl Inventory {
                 }
             }
         }
-        let tidy = |uses: &mut Vec<String>, of: &str, all: &dyn Fn(&str) -> bool| {
-            uses.retain(|purl| purl != of && all(purl));
+        let known: BTreeSet<String> = by_purl.keys().cloned().collect();
+        let tidy = |uses: &mut Vec<String>, user: &str| {
+            uses.retain(|purl| purl != user && known.contains(purl));
             uses.sort();
             uses.dedup();
         };
-        let known: std::collections::BTreeSet<String> = by_purl.keys().cloned().collect();
-        let all = |purl: &str| known.contains(purl);
-        tidy(&mut self.depends_on, "", &all);
+        tidy(&mut self.depends_on, "");
         for (purl, component) in &mut by_purl {
-            tidy(&mut component.depends_on, purl, &all);
+            tidy(&mut component.depends_on, purl);
             component.files.sort();
             component.files.dedup();
         }
@@ -129,32 +152,44 @@ impl Inventory {
     }
 }
 
-/// The packages of a base as components.
+/// The packages of a base, and what this project wrote into it, as components.
 pub(crate) fn of_base(base: &BaseDescription) -> Vec<Component> {
-    base.packages
+    let mut components: Vec<Component> = base
+        .packages
         .iter()
         .map(|package| Component {
             kind: match package.name.as_str() {
                 "ca-certificates" | "tzdata" | "tzdata-legacy" => Kind::Data,
                 _ => Kind::Library,
             },
-            name: package.name.clone(),
-            version: package.version.clone(),
+            files: records(&package.files),
             // Debian states licences file by file, in the notice that the base holds.
-            license: None,
-            license_text: None,
-            purl: deb(&base.distribution, package),
-            sha256: None,
-            source: None,
-            depends_on: Vec::new(),
-            files: package
-                .files
-                .iter()
-                .map(|file| FileRecord {
-                    path: format!("/{}", file.path),
-                    sha256: file.sha256.hex(),
-                })
-                .collect(),
+            ..Component::new(
+                &package.name,
+                &package.version,
+                deb(&base.distribution, package),
+            )
+        })
+        .collect();
+    components.push(Component {
+        kind: Kind::Data,
+        license: Some(OWN_LICENCE.to_owned()),
+        files: records(&base.own),
+        ..Component::new(
+            "signalbox-base",
+            env!("CARGO_PKG_VERSION"),
+            generic("signalbox-base", env!("CARGO_PKG_VERSION")),
+        )
+    });
+    components
+}
+
+fn records(files: &[BaseFile]) -> Vec<FileRecord> {
+    files
+        .iter()
+        .map(|file| FileRecord {
+            path: format!("/{}", file.path),
+            sha256: file.sha256.hex(),
         })
         .collect()
 }

@@ -11,6 +11,11 @@ pub(super) fn cargo(name: &str, version: &str) -> String {
     format!("pkg:cargo/{}@{}", encode(name), encode(version))
 }
 
+/// Of something that no package manager knows.
+pub(super) fn generic(name: &str, version: &str) -> String {
+    format!("pkg:generic/{}@{}", encode(name), encode(version))
+}
+
 /// Of a Debian package.
 pub(super) fn deb(distribution: &Distribution, package: &BasePackage) -> String {
     format!(

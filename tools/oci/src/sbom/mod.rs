@@ -8,7 +8,7 @@ mod spdx;
 pub use self::{cyclonedx::cyclonedx, spdx::spdx};
 use crate::Digest;
 
-const TOOL: &str = env!("CARGO_PKG_NAME");
+const TOOL: &str = "signalbox-oci";
 const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A UUID of version 8 (RFC 9562, section 5.8): the maker's own choice of bits, here the first
