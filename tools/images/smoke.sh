@@ -58,7 +58,7 @@ search() {
   mounted=$id
   found=$(find "$root" -xdev ! -type l \( -perm -0002 -o -perm /6000 -o -uid $user -o -gid $user \) -printf '/%P (%M %U:%G)\n')
   [ -z "$found" ] || fail "writable by the user or all, or set-id: $found"
-  found=$(find "$root" -xdev ! -type d | grep -E '/(ash|bash|busybox|csh|dash|ksh|sh|toybox|zsh|apk|apt|apt-get|dnf|dpkg|microdnf|pip3?|rpm|yum|perl|python3?)$' || true)
+  found=$(find "$root" -xdev ! -type d -printf '/%P\n' | grep -E '/(ash|bash|busybox|csh|dash|ksh|sh|toybox|zsh|apk|apt|apt-get|dnf|dpkg|microdnf|pip3?|rpm|yum|perl|python3?)$' || true)
   [ -z "$found" ] || fail "a shell, an interpreter or a package manager: $found"
   say "$(find "$root" -xdev ! -type d | wc -l) files; no shell, no package manager, none writable"
   podman image unmount "$id" > /dev/null
@@ -111,10 +111,12 @@ no_shell() {
 
 health() {
   curl -fsS --max-time 5 "http://$address/healthz" > /dev/null || fail "/healthz"
-  curl -fsS --max-time 5 "http://$address/metrics" | grep -q '^signalbox_' || fail "/metrics"
+  curl -fsS --max-time 5 "http://$address/metrics" > "$tmp/metrics" || fail "/metrics"
+  grep -q '^signalbox_' "$tmp/metrics" || fail "/metrics has nothing of signalbox"
   if [ -x "$grpcurl" ]; then
-    "$grpcurl" -plaintext -max-time 5 "$address" grpc.health.v1.Health/Check | grep -q SERVING ||
+    "$grpcurl" -plaintext -max-time 5 "$address" grpc.health.v1.Health/Check > "$tmp/health" ||
       fail "gRPC health"
+    grep -q '"SERVING"' "$tmp/health" || fail "gRPC health is $(cat "$tmp/health")"
     say "healthz, metrics and gRPC health answer"
   else
     say "healthz and metrics answer (no grpcurl: gRPC health not asked)"

@@ -87,6 +87,25 @@ fn holds_the_libraries_that_a_program_needs_and_their_links() {
 }
 
 #[test]
+fn a_tar_of_the_root_gives_the_same_bytes_as_the_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    debian_root(&root);
+    assemble(folder.path(), &["--library", "libstdc++.so.6"]).unwrap();
+    let outputs = ["base.tar", "base.json"].map(|name| folder.path().join(name));
+    let from_folder = outputs.each_ref().map(|path| std::fs::read(path).unwrap());
+
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.follow_symlinks(false);
+    archive.append_dir_all(".", &root).unwrap();
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::write(&root, archive.into_inner().unwrap()).unwrap();
+    assemble(folder.path(), &["--library", "libstdc++.so.6"]).unwrap();
+    let from_archive = outputs.each_ref().map(|path| std::fs::read(path).unwrap());
+    assert!(from_folder == from_archive);
+}
+
+#[test]
 fn takes_mozillas_certificates_in_order_and_none_of_the_owners() {
     let folder = tempfile::tempdir().unwrap();
     debian_root(&folder.path().join("root"));

@@ -22,7 +22,7 @@ use crate::{ImagePath, OciError, layer::Layer};
 /// What the base is assembled from and for.
 #[derive(Clone, Debug)]
 pub struct BaseSpec {
-    /// The root of a Debian system, such as `/`.
+    /// The root of a Debian system, such as `/`, or an uncompressed tar of one.
     pub root: PathBuf,
     /// `amd64` or `arm64`.
     pub architecture: Architecture,
@@ -86,7 +86,7 @@ impl std::str::FromStr for Architecture {
 ///
 /// If the root lacks a library, a package or a notice that belongs into the base.
 pub fn assemble(spec: &BaseSpec) -> Result<(Layer, BaseDescription), OciError> {
-    let root = Root::new(&spec.root);
+    let root = Root::open(&spec.root)?;
     let mut collector = Collector::new(&root, spec.architecture)?;
     libraries::collect(&mut collector, spec)?;
     data::collect(&mut collector)?;

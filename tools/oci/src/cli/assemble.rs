@@ -126,8 +126,8 @@ impl LayerArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct BaseArgs {
-    /// The root of a Debian system
-    #[arg(long, value_name = "FOLDER", default_value = "/")]
+    /// The root of a Debian system: a folder, or a tar of one
+    #[arg(long, value_name = "FOLDER|TAR", default_value = "/")]
     root: PathBuf,
     /// amd64 or arm64
     #[arg(long, value_name = "NAME", default_value = "amd64")]
