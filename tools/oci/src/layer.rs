@@ -13,6 +13,9 @@ use tar::{Builder, EntryType, Header};
 
 use crate::{ImagePath, OciError, files};
 
+/// What the name of a file that hides another begins with.
+pub(crate) const WHITEOUT: &str = ".wh.";
+
 /// Where a file's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -85,6 +88,21 @@ impl Layer {
     /// As [`Layer::file`].
     pub fn directory(&mut self, path: ImagePath) -> Result<(), OciError> {
         self.put(path, Node::Directory)
+    }
+
+    /// Hides a file, or a directory with all that is below it, of the layers underneath.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::file`].
+    pub fn remove(&mut self, path: &ImagePath) -> Result<(), OciError> {
+        // <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts>
+        let name = format!("{WHITEOUT}{}", path.file_name());
+        let whiteout = match path.parent() {
+            Some(parent) => parent.join(&name)?,
+            None => ImagePath::parse(&name)?,
+        };
+        self.file(whiteout, false, Content::Bytes(Vec::new()))
     }
 
     fn put(&mut self, path: ImagePath, node: Node) -> Result<(), OciError> {

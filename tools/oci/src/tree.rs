@@ -12,10 +12,10 @@ use crate::{
     ImagePath, OciError,
     elf::{self, Elf},
     files,
+    layer::WHITEOUT,
     path::follow,
 };
 
-const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 const CAPABILITIES: &str = "SCHILY.xattr.security.capability";
 // As Linux.

@@ -277,6 +277,44 @@ fn a_whole_image_passes_and_one_with_a_shell_does_not() {
 }
 
 #[test]
+fn what_a_base_has_too_much_of_can_be_removed_above_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = build(folder.path(), &TestElf::program("GLIBC_2.34"));
+    // As pulled bases have it: a folder for all, and one of the user.
+    let mut wide = tar::Builder::new(Vec::new());
+    for (name, mode, user) in [("tmp/", 0o1777, 0), ("home/nonroot/", 0o700, 65532)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(mode);
+        header.set_uid(user);
+        header.set_gid(user);
+        header.set_size(0);
+        wide.append_data(&mut header, name, std::io::empty())
+            .unwrap();
+    }
+    let wide = write(&folder.path().join("wide.tar"), wide.into_inner().unwrap());
+    let narrow = folder.path().join("narrow.tar");
+    let removed = ["--remove", "/tmp", "--remove", "/home/nonroot"];
+    run(&[&["layer", "--out", text(&narrow)], removed.as_slice()].concat()).unwrap();
+
+    let over = |name: &str, layers: &[&Path]| {
+        let out = folder.path().join(name);
+        let mut arguments = vec!["image", "--base", text(&image), "--out", text(&out)];
+        arguments.extend(["--entrypoint", "/usr/bin/program"]);
+        arguments.extend(layers.iter().flat_map(|layer| ["--layer", text(layer)]));
+        run(&arguments).unwrap();
+        run(&["check", "--layout", text(&out)])
+    };
+    let error = over("wide", &[&wide]).unwrap_err();
+    assert!(error.contains("/tmp is writable by all"), "{error}");
+    assert!(
+        error.contains("/home/nonroot belongs to the image's own user 65532"),
+        "{error}"
+    );
+    over("narrow", &[&wide, &narrow]).unwrap();
+}
+
+#[test]
 fn a_program_that_is_newer_than_the_c_library_does_not_pass() {
     let folder = tempfile::tempdir().unwrap();
     let image = build(folder.path(), &TestElf::program("GLIBC_2.39"));

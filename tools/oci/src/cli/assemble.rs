@@ -100,6 +100,10 @@ pub(super) struct LayerArgs {
     /// An empty directory to put in; may be repeated
     #[arg(long, value_name = "PATH")]
     directory: Vec<ImagePath>,
+    /// A file or directory of the layers underneath to hide, as a pulled base's tmp; may be
+    /// repeated
+    #[arg(long, value_name = "PATH")]
+    remove: Vec<ImagePath>,
     /// The tar to write
     #[arg(long, value_name = "TAR")]
     out: PathBuf,
@@ -119,6 +123,9 @@ impl LayerArgs {
         }
         for path in self.directory {
             layer.directory(path)?;
+        }
+        for path in &self.remove {
+            layer.remove(path)?;
         }
         layer.write(&self.out)
     }
