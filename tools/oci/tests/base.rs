@@ -106,6 +106,38 @@ fn a_tar_of_the_root_gives_the_same_bytes_as_the_root() {
 }
 
 #[test]
+fn an_older_c_library_brings_the_libraries_that_look_names_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    debian_root(&root);
+    let libraries = "usr/lib/x86_64-linux-gnu";
+    let old = TestElf::library("libc.so.6", &["GLIBC_2.2.5", "GLIBC_2.31"]);
+    write(&root.join(libraries).join("libc.so.6"), old.bytes());
+    let error = assemble(folder.path(), &[]).unwrap_err();
+    assert!(error.contains("libc.so.6 needs libnss_dns.so.2"), "{error}");
+
+    let list = root.join("var/lib/dpkg/info/libc6:amd64.list");
+    let mut names = std::fs::read_to_string(&list).unwrap();
+    for library in ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"] {
+        let path = format!("{libraries}/{library}");
+        write(
+            &root.join(&path),
+            TestElf::library(library, &["GLIBC_PRIVATE"]).bytes(),
+        );
+        names.push_str(&format!("/{path}\n"));
+    }
+    write(&list, names);
+    // These two are of the old C library as well, as they ask for no newer one.
+    for library in ["libm.so.6", "libgcc_s.so.1"] {
+        let path = root.join(libraries).join(library);
+        write(&path, TestElf::library(library, &[]).bytes());
+    }
+    assemble(folder.path(), &[]).unwrap();
+    let files = layer(&folder.path().join("base.tar"));
+    assert!(files.contains_key("usr/lib/x86_64-linux-gnu/libresolv.so.2"));
+}
+
+#[test]
 fn takes_mozillas_certificates_in_order_and_none_of_the_owners() {
     let folder = tempfile::tempdir().unwrap();
     debian_root(&folder.path().join("root"));

@@ -4,7 +4,10 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use common::{TestElf, contents, debian_root, run, write};
 use serde_json::Value;
@@ -91,6 +94,39 @@ fn the_same_inputs_in_another_folder_give_the_same_bytes() {
         assert!(*bytes == other[name], "{name} differs");
     }
     assert!(one.contains_key("image.tar") && one.contains_key("digest"));
+}
+
+#[test]
+fn an_archive_is_the_layout_in_sorted_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = build(folder.path(), &TestElf::program("GLIBC_2.34"));
+    let file = std::fs::File::open(folder.path().join("image.tar")).unwrap();
+    let mut names = Vec::new();
+    for entry in tar::Archive::new(file).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        if !name.ends_with('/') {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            assert!(bytes == std::fs::read(image.join(&name)).unwrap(), "{name}");
+        }
+        names.push(name);
+    }
+    assert!(names.is_sorted(), "{names:?}");
+    let folders = ["blobs/", "blobs/sha256/"];
+    let files = names
+        .iter()
+        .filter(|name| !folders.contains(&name.as_str()));
+    assert_eq!(files.count(), contents(&image).len());
+}
+
+#[test]
+fn a_symbol_version_that_may_be_absent_may_be_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = TestElf::program("GLIBC_2.34");
+    program.weak = vec!["GLIBC_2.99"];
+    let image = build(folder.path(), &program);
+    run(&["check", "--layout", text(&image)]).unwrap();
 }
 
 #[test]

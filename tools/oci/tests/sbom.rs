@@ -250,8 +250,10 @@ proptest! {
             if reverse {
                 uses.reverse();
             }
+            let mut files = vec![json!({"path": "/a", "sha256": "aa"})];
+            files.insert(usize::from(reverse), json!({"path": format!("/{index}"), "sha256": "bb"}));
             json!({"name": format!("c{index}"), "version": "1.0.0", "purl": purl(index),
-                   "depends_on": uses})
+                   "depends_on": uses, "files": files})
         };
         let build = |order: Vec<usize>, reverse: bool| -> Inventory {
             let components: Vec<Value> =

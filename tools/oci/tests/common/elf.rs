@@ -9,6 +9,8 @@ pub struct TestElf {
     pub needed: Vec<&'static str>,
     /// Symbol versions needed, each of a library.
     pub needs: Vec<(&'static str, &'static str)>,
+    /// Symbol versions of the C library that the program does without.
+    pub weak: Vec<&'static str>,
     pub provides: Vec<&'static str>,
 }
 
@@ -54,6 +56,16 @@ impl TestElf {
         }
     }
 
+    /// Library, version and flags: 2 is VER_FLG_WEAK.
+    fn all_needs(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let strong = self
+            .needs
+            .iter()
+            .map(|(library, version)| (*library, *version, 0));
+        let weak = self.weak.iter().map(|version| ("libc.so.6", *version, 2));
+        strong.chain(weak).collect()
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         let mut strings = Strings(vec![0]);
         let mut dynamic = Vec::new();
@@ -66,12 +78,20 @@ impl TestElf {
         put(&mut dynamic, &[(0, 8), (0, 8)]);
 
         let mut needs = Vec::new();
-        for (index, (library, version)) in self.needs.iter().enumerate() {
-            let next = if index + 1 == self.needs.len() { 0 } else { 32 };
+        for (index, (library, version, flags)) in self.all_needs().iter().enumerate() {
+            let next = if index + 1 == self.all_needs().len() {
+                0
+            } else {
+                32
+            };
             let file = strings.add(library).into();
-            put(&mut needs, &[(1, 2), (1, 2), (file, 4), (16, 4), (next, 4)]);
+            let parts = [(1, 2), (1, 2), (file, 4), (16, 4), (next, 4)];
+            put(&mut needs, &parts);
             let name = strings.add(version).into();
-            put(&mut needs, &[(0, 4), (0, 2), (2, 2), (name, 4), (0, 4)]);
+            put(
+                &mut needs,
+                &[(0, 4), (*flags, 2), (2, 2), (name, 4), (0, 4)],
+            );
         }
         let mut provides = Vec::new();
         for (index, version) in self.provides.iter().enumerate() {
@@ -117,7 +137,7 @@ impl TestElf {
             (0, (0, 0), 0, 0),
             (3, place(strings), 0, 0),
             (6, place(dynamic), 1, 0),
-            (0x6fff_fffe, place(needs), 1, self.needs.len()),
+            (0x6fff_fffe, place(needs), 1, self.all_needs().len()),
             (0x6fff_fffd, place(provides), 1, self.provides.len()),
         ];
         body.resize(body.len().next_multiple_of(8), 0);
