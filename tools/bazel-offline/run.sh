@@ -22,6 +22,7 @@ done
 # One output folder for all of CI's clones: an unchanged file is not built again.
 startup=("--bazelrc=$STATE/state.bazelrc" "--output_user_root=$STATE/out")
 [ -z "${CI:-}" ] || startup+=("--output_base=$STATE/out/ci")
+[ -z "${SIGNALBOX_BAZEL_OUTPUT:-}" ] || startup+=("--output_base=$SIGNALBOX_BAZEL_OUTPUT")
 
 # The cargo and rustc that crate_universe asks, in the shape of the repository that would be downloaded.
 mkdir -p "$STATE/out" "$STATE/rust_host_tools/bin"
@@ -63,6 +64,21 @@ export NODE=${node:+$(realpath "$node")}
 mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
 
+# For tools/checks/reproducible.sh: Bazel runs as another user, and its actions under a
+# clock of another year.
+as=()
+if [ -n "${SIGNALBOX_BAZEL_DISGUISE:-}" ]; then
+    as=(unshare --user --map-user=4711 --map-group=4711 --)
+    mkdir -p "$STATE/disguise"
+    echo /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 >"$STATE/disguise/ld.so.preload"
+    echo +400d >"$STATE/disguise/faketimerc"
+    touch "$TREE/etc/ld.so.preload" "$TREE/etc/faketimerc"
+    for file in ld.so.preload faketimerc; do
+        echo "build --sandbox_add_mount_pair=$STATE/disguise/$file:/etc/$file"
+    done >"$STATE/disguise/bazelrc"
+    startup+=("--bazelrc=$STATE/disguise/bazelrc")
+fi
+
 exec unshare -m bash -ec '
     mount --bind "$TREE" "$TREE"
     workspace=$1
@@ -83,7 +99,7 @@ exec unshare -m bash -ec '
     cd "$workspace"
     umount -l /.old
     export LANG=C.UTF-8 PATH="$CARGO_HOME/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    exec bazel "$@"
+    exec "$@"
 ' bash "$workspace" \
     "${mounts[@]}" -- \
-    "${startup[@]}" "$@"
+    "${as[@]}" bazel "${startup[@]}" "$@"
