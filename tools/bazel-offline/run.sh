@@ -58,8 +58,7 @@ RC
 export TREE CARGO_HOME RUSTUP_HOME
 node=$(command -v node || true)
 export NODE=${node:+$(realpath "$node")}
-# pivot_root, not chroot: the kernel refuses user namespaces, of which Bazel's sandbox is
-# made, to a process in a chroot.
+
 # A server lives in the mounts that it was started in: other mounts, another server.
 mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
@@ -70,15 +69,17 @@ as=()
 if [ -n "${SIGNALBOX_BAZEL_DISGUISE:-}" ]; then
     as=(unshare --user --map-user=4711 --map-group=4711 --)
     mkdir -p "$STATE/disguise"
-    echo /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 >"$STATE/disguise/ld.so.preload"
-    echo +400d >"$STATE/disguise/faketimerc"
-    touch "$TREE/etc/ld.so.preload" "$TREE/etc/faketimerc"
-    for file in ld.so.preload faketimerc; do
-        echo "build --sandbox_add_mount_pair=$STATE/disguise/$file:/etc/$file"
-    done >"$STATE/disguise/bazelrc"
+    cc -shared -fPIC -O1 -o "$STATE/disguise/clock.so" "$workspace/tools/checks/shifted_clock.c"
+    echo "$STATE/disguise/clock.so" >"$STATE/disguise/ld.so.preload"
+    touch "$TREE/etc/ld.so.preload"
+    # Cargo asks for the user's home folder.
+    grep -q ^stranger: "$TREE/etc/passwd" || echo "stranger:x:4711:4711::$HOME:/bin/sh" >>"$TREE/etc/passwd"
+    echo "build --sandbox_add_mount_pair=$STATE/disguise/ld.so.preload:/etc/ld.so.preload" >"$STATE/disguise/bazelrc"
     startup+=("--bazelrc=$STATE/disguise/bazelrc")
 fi
 
+# pivot_root, not chroot: the kernel refuses user namespaces, of which Bazel's sandbox is
+# made, to a process in a chroot.
 exec unshare -m bash -ec '
     mount --bind "$TREE" "$TREE"
     workspace=$1
