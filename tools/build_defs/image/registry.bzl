@@ -46,18 +46,15 @@ def _origin(registry):
     scheme = "http" if bare in _LOOPBACK else "https"
     return "%s://%s" % (scheme, _HOSTS.get(registry, registry))
 
-def _challenge(ctx, origin):
-    """The parameters of a registry's demand for a token; none, if it makes no demand.
-
-    Bazel's own downloader keeps the headers of an answer to itself.
-    """
-    curl = ctx.which("curl")
-    if not curl:
-        return {}
-    result = ctx.execute([curl, "-sS", "-o", "/dev/null", "-D", "-", origin + "/v2/"])
+def _curl(ctx, *args):
+    result = ctx.execute(["curl", "-sS"] + list(args))
     if result.return_code:
-        fail("%s does not answer: %s" % (origin, result.stderr))
-    for line in result.stdout.splitlines():
+        fail("curl: " + result.stderr)
+    return result.stdout
+
+def _challenge(ctx, origin):
+    """The parameters of a registry's demand for a token; none, if it makes no demand."""
+    for line in _curl(ctx, "-o", "/dev/null", "-D", "-", origin + "/v2/").splitlines():
         name, _, value = line.partition(":")
         scheme, _, parameters = value.strip().partition(" ")
         if name.lower() == "www-authenticate" and scheme.lower() == "bearer":
@@ -66,21 +63,28 @@ def _challenge(ctx, origin):
     return {}
 
 def _token(ctx, origin, repository):
+    """A token for anybody; None, if the registry wants none.
+
+    By curl: Bazel's own downloader keeps the headers of an answer to itself.
+    """
+    if not ctx.which("curl"):
+        return None
     challenge = _challenge(ctx, origin)
     if "realm" not in challenge:
         return None
     realm = challenge["realm"]
     if realm.startswith("http://") and not origin.startswith("http://"):
         fail("%s wants its token asked for without TLS, at %s" % (origin, realm))
-    url = "%s%sservice=%s&scope=repository:%s:pull" % (
+    answer = json.decode(_curl(
+        ctx,
+        "--fail",
+        "--get",
+        "--data-urlencode",
+        "service=" + challenge.get("service", ""),
+        "--data-urlencode",
+        "scope=repository:%s:pull" % repository,
         realm,
-        "&" if "?" in realm else "?",
-        challenge.get("service", ""),
-        repository,
-    )
-    ctx.download(url = url.replace(" ", "%20"), output = "token.json")
-    answer = json.decode(ctx.read("token.json", watch = "no"))
-    ctx.delete("token.json")
+    ))
     return answer.get("token") or answer.get("access_token")
 
 def pull(ctx, reference, folder):
