@@ -22,7 +22,7 @@ _DEFS = '''\
 BASE = {}
 '''
 
-def _build(ctx, **attributes):
+def _build(**attributes):
     return _BUILD.format(
         attributes = "".join(["    %s = %s,\n" % (name, repr(value)) for name, value in attributes.items()]),
         base_layer = str(Label("//tools/build_defs/image:base_layer.bzl")),
@@ -41,7 +41,7 @@ def _pulled(ctx, image):
         ),
         "version": reference.digest,
     }
-    return _build(ctx, component = json.encode(component), layout = "layout")
+    return _build(component = json.encode(component), layout = "layout")
 
 def _assembled(ctx, status):
     # An upgrade of the system is a new base.
@@ -52,7 +52,7 @@ def _assembled(ctx, status):
     )
     if result.return_code:
         fail("the base of images cannot be assembled (docs/images.md): " + result.stderr)
-    return _build(ctx, root = "root.tar")
+    return _build(root = "root.tar")
 
 def _image_base_impl(ctx):
     image = ctx.os.environ.get("SIGNALBOX_BASE_IMAGE")
@@ -66,7 +66,7 @@ def _image_base_impl(ctx):
         # No Debian to assemble from: images are skipped, all else builds.
         compatible = False
         ctx.file("root.tar", "")
-        build = _build(ctx, root = "root.tar")
+        build = _build(root = "root.tar")
     ctx.file("BUILD.bazel", build)
     ctx.file("defs.bzl", _DEFS.format("[]" if compatible else '["@platforms//:incompatible"]'))
 
