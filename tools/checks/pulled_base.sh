@@ -3,7 +3,7 @@
 # from Debian's docker-registry on this machine, behind a gate that wants a token, as
 # public registries do. The base is the assembled one, pushed there; its layers come back
 # byte for byte, as part of an index for several platforms too, and the image runs. A blob
-# that is not what its digest says is refused.
+# that is not what its digest says is refused, and so is a base that holds a shell.
 #
 # Needs root and apt. Images that stand in the build folder are replaced, then restored.
 set -euo pipefail
@@ -62,11 +62,19 @@ answers "http://127.0.0.1:$registry/v2/"
 # The base, made into an image by another's tool.
 cp "$outputs/base.tar" "$work/base.tar"
 printf 'FROM scratch\nADD base.tar /\nENV FROM_BASE=kept\n' >"$work/Containerfile"
-made=$(podman build --quiet --timestamp 0 "$work")
-podman push --quiet --tls-verify=false --format oci --digestfile "$work/digest" "$made" \
-    "docker://127.0.0.1:$registry/library/base:1"
-podman rmi "$made" >/dev/null
-base=$(cat "$work/digest")
+# push TAG: makes an image of $work/Containerfile; prints its digest.
+push() {
+    local made
+    made=$(podman build --quiet --timestamp 0 "$work")
+    podman push --quiet --tls-verify=false --format oci --digestfile "$work/digest" "$made" \
+        "docker://127.0.0.1:$registry/library/base:$1"
+    podman rmi "$made" >/dev/null
+    cat "$work/digest"
+}
+base=$(push 1)
+cp -L /bin/sh "$work/sh"
+echo 'COPY sh /usr/bin/sh' >>"$work/Containerfile"
+with_a_shell=$(push 2)
 curl -sS -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
     "http://127.0.0.1:$registry/v2/library/base/manifests/$base" >"$work/manifest"
 layers "$work/manifest" >"$work/wanted"
@@ -146,6 +154,12 @@ grep -qE "Checksum was [0-9a-f]{64} but wanted" "$work/log" || failed "the spoil
 rm "$work/spoil"
 pass "a blob that is not what its digest says is refused"
 
+if build "$image@$with_a_shell"; then
+    failed "a base with a shell was taken"
+fi
+grep -q "usr/bin/sh" "$work/log" || failed "the base with a shell was refused for another reason"
+pass "a base that holds a shell is refused"
+
 for digest in "$base" "$index"; do
     build "$image@$digest" || failed "the image does not build upon $digest"
     image_digest=$(cat "$outputs/guardrails.digest")
@@ -155,6 +169,8 @@ for digest in "$base" "$index"; do
     grep -q "pkg:oci/base@$digest" "$outputs/guardrails.cdx.json" || failed "the bill of materials does not name the base"
     pass "pulled by a token: $digest"
 done
+bazel test "--repo_env=SIGNALBOX_BASE_IMAGE=$image@$index" //images:contents_test ||
+    failed "the images upon the pulled base are not what the test wants"
 tools/images/smoke.sh "$outputs/guardrails"
 pass "the image upon the pulled base runs"
 
