@@ -1,6 +1,7 @@
 """`signalbox_image`: a program as a container image, with its bills of materials."""
 
 load("@base//:defs.bzl", "BASE")
+load("@rules_pkg//pkg:mappings.bzl", "pkg_attributes", "pkg_files")
 load("@rules_pkg//pkg:tar.bzl", "pkg_tar")
 load("@rules_rust//rust:defs.bzl", "rust_common")
 load("//tools/build_defs:workspace.bzl", "VERSION")
@@ -216,10 +217,18 @@ def signalbox_image(name, binary, description, port, manifests, cmd = [], env = 
       **kwargs: what all rules have.
     """
     title = native.package_relative_label(binary).name
+    pkg_files(
+        name = name + "_files",
+        srcs = [binary],
+        attributes = pkg_attributes(mode = "0755"),
+        prefix = "usr/bin",
+        target_compatible_with = BASE,
+        visibility = ["//visibility:private"],
+    )
     pkg_tar(
         name = name + "_layer",
-        # Mode and time are fixed here, so that other defaults of rules_pkg change nothing.
-        files = {binary: "usr/bin/" + title},
+        srcs = [name + "_files"],
+        # Fixed, so that another default of rules_pkg changes nothing.
         mode = "0755",
         mtime = 0,
         portable_mtime = False,
