@@ -57,8 +57,9 @@ actions=$(grep -c "^action '" "$log.actions")
 # An absolute path follows a blank, a quote, '=', ':' or a bracket.
 grep -oE "(^|[ '\"=:,([])/[A-Za-z0-9_.][A-Za-z0-9_./~+-]*" "$log.actions" | sed -E "s/^[^/]//" |
     sort -u >"$log.paths"
-# The C toolchain's programs and the default PATH.
-if grep -vxE '/usr/bin/(gcc|ar|strip)|/bin/bash|/bin|/usr/bin|/usr/local/bin' "$log.paths"; then
+# The C toolchain's programs, the default PATH, what the launcher of a Python program (rules_pkg's)
+# says; and names inside of the images.
+if grep -vxE '/usr/bin/(gcc|ar|strip)|/bin/bash|/bin|/usr/bin|/usr/local/bin|/bin/sh|/dev/null|/usr/bin/signalbox(-[a-z]+)?|/models' "$log.paths"; then
     fail "the absolute paths above are in actions"
 fi
-pass "$actions actions name no path of this machine but those of the C toolchain: $(tr '\n' ' ' <"$log.paths")"
+pass "$actions actions name no path of this machine but those of its tools: $(tr '\n' ' ' <"$log.paths")"

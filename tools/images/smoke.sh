@@ -45,7 +45,9 @@ load() {
   local layout=$1 transport=oci
   [ -d "$layout" ] || transport=oci-archive
   podman images --quiet --no-trunc | sed 's/^sha256://' | sort > "$tmp/before"
-  id=$(podman pull --quiet "$transport:$(realpath "$layout")") || fail "the engine refuses $layout"
+  # By its own name alone: of a folder's whole path podman makes an image's name, and few will do.
+  id=$(cd "$(dirname "$layout")" && podman pull --quiet "$transport:$(basename "$layout")") ||
+    fail "the engine refuses $layout"
   grep -qx "$id" "$tmp/before" || image=$id
   program=$(basename "$(podman image inspect --format '{{index .Config.Entrypoint 0}}' "$id")")
   name=$program
