@@ -20,12 +20,13 @@ for index in "$CARGO_HOME"/registry/index/index.*-1949cf8c6b5b557f; do
 done
 
 # One output folder for all of CI's clones: an unchanged file is not built again.
-startup=("--bazelrc=$STATE/state.bazelrc" "--output_user_root=$STATE/out")
+rc=$STATE/rc/$(printf %s "$workspace" | sha256sum | cut -c 1-16)
+startup=("--bazelrc=$rc" "--output_user_root=$STATE/out")
 [ -z "${CI:-}" ] || startup+=("--output_base=$STATE/out/ci")
 [ -z "${SIGNALBOX_BAZEL_OUTPUT:-}" ] || startup+=("--output_base=$SIGNALBOX_BAZEL_OUTPUT")
 
 # The cargo and rustc that crate_universe asks, in the shape of the repository that would be downloaded.
-mkdir -p "$STATE/out" "$STATE/rust_host_tools/bin"
+mkdir -p "$STATE/out" "$STATE/rc" "$STATE/rust_host_tools/bin"
 sysroot=$(cd "$workspace" && rustc --print sysroot)
 ln -sf "$sysroot/bin/cargo" "$sysroot/bin/rustc" "$STATE/rust_host_tools/bin/"
 touch "$STATE/rust_host_tools/REPO.bazel"
@@ -46,7 +47,7 @@ case $python in
 esac
 "$here/wheels.sh" "$workspace/tools/models/manifest.yaml" "$models" "$STATE/wheels"
 
-cat >"$STATE/state.bazelrc" <<RC
+cat >"$rc" <<RC
 common --config=offline
 common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://$STATE/generator/bin/cargo-bazel
 common --override_repository=rules_rust~~rust_host_tools~rust_host_tools=$STATE/rust_host_tools
