@@ -61,6 +61,7 @@ export NODE=${node:+$(realpath "$node")}
 # made, to a process in a chroot.
 # A server lives in the mounts that it was started in: other mounts, another server.
 mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
+[ -z "${CUDA_HOME:-}" ] || ! [ -d "$CUDA_HOME" ] || mounts+=("$CUDA_HOME")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
 
 exec unshare -m bash -ec '
