@@ -29,6 +29,14 @@ demo: build models ## The same, then exit
 test: ## Everything that CI runs
 	@tools/test.sh
 
+.PHONY: bazel-test
+bazel-test: setup ## Build and test everything with Bazel, images too
+	@tools/bazel-test.sh
+
+.PHONY: bazel-reproducible
+bazel-reproducible: ## Build two clones in different places, compare every output
+	@tools/checks/reproducible.sh
+
 .PHONY: setup
 setup: ## Install the tools that the tests use
 	@tools/setup/all.sh

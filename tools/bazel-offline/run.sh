@@ -22,6 +22,7 @@ done
 # One output folder for all of CI's clones: an unchanged file is not built again.
 startup=("--bazelrc=$STATE/state.bazelrc" "--output_user_root=$STATE/out")
 [ -z "${CI:-}" ] || startup+=("--output_base=$STATE/out/ci")
+[ -z "${SIGNALBOX_BAZEL_OUTPUT:-}" ] || startup+=("--output_base=$SIGNALBOX_BAZEL_OUTPUT")
 
 # The cargo and rustc that crate_universe asks, in the shape of the repository that would be downloaded.
 mkdir -p "$STATE/out" "$STATE/rust_host_tools/bin"
@@ -57,13 +58,29 @@ RC
 export TREE CARGO_HOME RUSTUP_HOME
 node=$(command -v node || true)
 export NODE=${node:+$(realpath "$node")}
-# pivot_root, not chroot: the kernel refuses user namespaces, of which Bazel's sandbox is
-# made, to a process in a chroot.
+
 # A server lives in the mounts that it was started in: other mounts, another server.
 mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
 [ -z "${CUDA_HOME:-}" ] || ! [ -d "$CUDA_HOME" ] || mounts+=("$CUDA_HOME")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
 
+# For tools/checks/reproducible.sh: Bazel runs as another user, and its actions under a
+# clock of another year.
+as=()
+if [ -n "${SIGNALBOX_BAZEL_DISGUISE:-}" ]; then
+    as=(unshare --user --map-user=4711 --map-group=4711 --)
+    mkdir -p "$STATE/disguise"
+    cc -shared -fPIC -O1 -o "$STATE/disguise/clock.so" "$workspace/tools/checks/shifted_clock.c"
+    echo "$STATE/disguise/clock.so" >"$STATE/disguise/ld.so.preload"
+    touch "$TREE/etc/ld.so.preload"
+    # Cargo asks for the user's home folder.
+    grep -q ^stranger: "$TREE/etc/passwd" || echo "stranger:x:4711:4711::$HOME:/bin/sh" >>"$TREE/etc/passwd"
+    echo "build --sandbox_add_mount_pair=$STATE/disguise/ld.so.preload:/etc/ld.so.preload" >"$STATE/disguise/bazelrc"
+    startup+=("--bazelrc=$STATE/disguise/bazelrc")
+fi
+
+# pivot_root, not chroot: the kernel refuses user namespaces, of which Bazel's sandbox is
+# made, to a process in a chroot.
 exec unshare -m bash -ec '
     mount --bind "$TREE" "$TREE"
     workspace=$1
@@ -84,7 +101,7 @@ exec unshare -m bash -ec '
     cd "$workspace"
     umount -l /.old
     export LANG=C.UTF-8 PATH="$CARGO_HOME/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    exec bazel "$@"
+    exec "$@"
 ' bash "$workspace" \
     "${mounts[@]}" -- \
-    "${startup[@]}" "$@"
+    "${as[@]}" bazel "${startup[@]}" "$@"

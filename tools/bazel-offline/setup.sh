@@ -10,10 +10,10 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 # What the tree holds. Bazel and its rules; a C toolchain; what actions run (python for
 # rules_pkg, protoc for the contracts); what images are assembled from (tzdata,
-# ca-certificates); faketime for the hermeticity check.
+# ca-certificates).
 PACKAGES="bazel-bootstrap bazel-features bazel-platforms bazel-rules-cc bazel-rules-license bazel-rules-pkg
 bazel-rules-proto bazel-rules-python bazel-rules-rust bazel-rules-shell bazel-skylib
-ca-certificates curl faketime gcc g++ git libc6-dev libprotobuf-dev procps protobuf-compiler python3 tzdata unzip zip"
+ca-certificates curl gcc g++ git libc6-dev libprotobuf-dev procps protobuf-compiler python3 tzdata unzip zip"
 
 stamp=$({ echo "$PACKAGES"; cat "${BASH_SOURCE[0]}"; } | sha256sum | cut -d ' ' -f 1)
 [ "$(cat "$STATE/.setup.stamp" 2>/dev/null)" != "$stamp" ] || exit 0

@@ -1,0 +1,1 @@
+//! Nothing: what a library of `forbidden_edges` is made of.
