@@ -62,6 +62,7 @@ export NODE=${node:+$(realpath "$node")}
 
 # A server lives in the mounts that it was started in: other mounts, another server.
 mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
+[ -z "${CUDA_HOME:-}" ] || ! [ -d "$CUDA_HOME" ] || mounts+=("$CUDA_HOME")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
 
 # For tools/checks/reproducible.sh: Bazel runs as another user, and its actions under a
