@@ -38,7 +38,8 @@ build() {
         cd "$clone"
         "${run[@]}" build --config=ci "$@" 2>&1 | grep -E "ERROR|FAILED|Elapsed|processes:|completed"
         # Outputs of every target, by their path below the output folder.
-        "${run[@]}" cquery --output=files "kind(rule, set($*))" 2>/dev/null | sort -u | while read -r file; do
+        printf 'set(%s)' "$("${run[@]}" query "kind(rule, set($*)) except attr(tags, manual, set($*))" 2>/dev/null | tr '\n' ' ')" >.git/query
+        "${run[@]}" cquery --output=files --query_file=.git/query 2>/dev/null | sort -u | while read -r file; do
             root=$STATE/out/reproducible/$name/execroot/_main
             if [ -d "$root/$file" ]; then
                 (cd "$root" && find -L "$file" -type f -print0 | sort -z | xargs -0 -r sha256sum)
