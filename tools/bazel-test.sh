@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . tools/step.sh
 
 trap 'tools/bazel shutdown >/dev/null 2>&1 || true' EXIT
-step "bazel set-up" tools/bazel version
+step "bazel set-up" tools/bazel info release
 step "bazel build" tools/bazel build --config=ci //...
 step "bazel test" tools/bazel test --config=ci //...
 step "bazel run" tools/bazel run --config=ci --run_under="$PWD/tools/run.sh" //services/signalbox -- --exit

@@ -72,5 +72,5 @@ quietly env CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --f
     --target-dir "$STATE/generator-build" --root "$STATE/generator"
 rm -rf "$STATE/generator-build"
 
-next "done: $(sed -n 's/^Build label: //p' "$TREE/usr/share/bazel/build-label.txt" 2>/dev/null) $(du -sh "$STATE" | cut -f 1) in $STATE"
+next "done: Bazel $(cat "$TREE/usr/share/bazel/build-label.txt"), $(du -sh "$STATE" | cut -f 1) in $STATE"
 echo "$stamp" >"$STATE/.setup.stamp"
