@@ -363,9 +363,7 @@ async fn a_ledger_in_a_file_keeps_what_a_router_booked() {
     }))
     .unwrap();
     for run in 1..=2 {
-        let guard = Arc::new(PatternGuard::new());
-        let router = signalbox_router::build(&config, guard, Path::new(""), |_| None).await;
-        let router = Arc::new(router.unwrap());
+        let router = Arc::new(build_once_the_file_is_free(&config).await);
         let mut client = RouterServiceClient::new(signalbox_router::service(Arc::clone(&router)));
         client
             .create_chat_completion(request("m", "Hi"))
@@ -379,9 +377,22 @@ async fn a_ledger_in_a_file_keeps_what_a_router_booked() {
         assert_eq!(usage.total.unwrap().completion_tokens, 5 * run);
         router.close().await;
         drop((client, router));
-        // The file is let go once the ledger's writer has seen that all are gone.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
+    }
+}
+
+/// The ledger's file is let go once its writer, on a thread of its own, has seen that all
+/// are gone: a moment after the router that is dropped, at most ten seconds.
+async fn build_once_the_file_is_free(config: &RouterConfig) -> Router {
+    for _ in 0..1000 {
+        let guard = Arc::new(PatternGuard::new());
+        match signalbox_router::build(config, guard, Path::new(""), |_| None).await {
+            Err(error) if error.to_string().contains("already open") => {
+                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(10)))
+                    .await
+                    .unwrap();
+            }
+            built => return built.unwrap(),
         }
     }
+    panic!("the ledger's file is still open")
 }
