@@ -22,10 +22,7 @@ _FLAGS = ["-Dwarnings"] + RUSTC_LINTS
 
 # As Cargo's release profile: link-time optimisation is worth its time only for what is shipped.
 _LINK_FLAGS = select({
-    "//tools/build_defs:release": [
-        "-Clto=thin",
-        "-Ccodegen-units=4",
-    ],
+    "//tools/build_defs:release": ["-Clto=thin"],
     "//conditions:default": [],
 })
 
