@@ -5,6 +5,8 @@ OpenTelemetry Collector), pinned by the lock files beside `tools/setup`. Where t
 not installed, the tests that need them are skipped, and say so.
 """
 
+load(":cache.bzl", "cached_folder")
+
 _BUILD = """\
 package(default_visibility = ["//visibility:public"])
 
@@ -13,11 +15,7 @@ package(default_visibility = ["//visibility:public"])
 """
 
 def _client_tools_impl(ctx):
-    folder = ctx.os.environ.get("SIGNALBOX_TOOLS_DIR")
-    if not folder:
-        cache = ctx.os.environ.get("XDG_CACHE_HOME") or (ctx.os.environ.get("HOME", "") + "/.cache")
-        folder = cache + "/signalbox/tools"
-    tools = ctx.path(folder)
+    tools = cached_folder(ctx, "SIGNALBOX_TOOLS_DIR", "tools")
     complete = all([tools.get_child(part).exists for part in ["bin", "node", "python"]])
     if complete:
         for part in ["bin", "node", "python"]:

@@ -4,6 +4,8 @@ Every file is what the manifest's sha256 says, wherever it comes from: the user'
 store, a wheel that `tools/bazel` has downloaded, or the model hub.
 """
 
+load(":cache.bzl", "cached_folder")
+
 _HUB = "https://huggingface.co/{repo}/resolve/{revision}/{path}"
 
 def _value(line):
@@ -39,15 +41,8 @@ def _read_manifest(text):
             getattr(models[-1], section + suffix)[bare.partition(":")[0]] = _value(bare)
     return models
 
-def _store(ctx):
-    named = ctx.os.environ.get("SIGNALBOX_MODELS_DIR")
-    if named:
-        return ctx.path(named)
-    cache = ctx.os.environ.get("XDG_CACHE_HOME") or (ctx.os.environ.get("HOME", "") + "/.cache")
-    return ctx.path(cache + "/signalbox/models")
-
 def _models_impl(ctx):
-    store = _store(ctx)
+    store = cached_folder(ctx, "SIGNALBOX_MODELS_DIR", "models")
     wheels = ctx.os.environ.get("SIGNALBOX_WHEELS")
     models = _read_manifest(ctx.read(ctx.attr.manifest))
     if not models:

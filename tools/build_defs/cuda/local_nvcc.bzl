@@ -1,5 +1,7 @@
 """The nvcc of this machine: CUDA_HOME, PATH, or what `tools/setup/cuda.sh` has laid out."""
 
+load("//tools/build_defs:cache.bzl", "cached_folder")
+
 _BUILD = """\
 load("{defs}", "nvcc_toolchain")
 
@@ -48,11 +50,7 @@ def _find(ctx):
     if on_path and on_path.realpath.dirname.get_child("nvcc.profile").exists:
         return on_path.realpath.dirname.dirname
 
-    tools = ctx.os.environ.get("SIGNALBOX_TOOLS_DIR")
-    if not tools:
-        cache = ctx.os.environ.get("XDG_CACHE_HOME") or (ctx.os.environ.get("HOME", "") + "/.cache")
-        tools = cache + "/signalbox/tools"
-    home = ctx.path(tools).get_child("cuda")
+    home = cached_folder(ctx, "SIGNALBOX_TOOLS_DIR", "tools").get_child("cuda")
     if not home.get_child("bin").get_child("nvcc").exists:
         fail("no nvcc: set CUDA_HOME to CUDA 13's folder, or run tools/setup/cuda.sh; " +
              "without --config=cuda the kernels are skipped")
