@@ -72,3 +72,7 @@ bench-startup: build models ## Time to ready, and memory of the three services
 .PHONY: bench-transcode
 bench-transcode: ## JSON to protobuf and back, beside two peers
 	cargo run --release --locked -p signalbox-bench-transcode
+
+.PHONY: contracts
+contracts: setup ## Five languages of clients, pacts, gateways and hard cases, on the real binaries
+	@tools/contracts.sh

@@ -1,52 +1,6 @@
 #!/bin/sh
-# Installs the Python packages of the checks into a virtual environment of its own:
-# TOOLS/python, so that its interpreter is TOOLS/python/bin/python.
-#
-# Needs python3 with pip. Debian's python3 lacks ensurepip, without which venv puts no
-# pip inside; the pip outside installs into it then. With no pip at all, root installs
-# Debian's, and others are told what to ask for. pip's own configuration is honoured.
+# Installs the Python packages of the checks: TOOLS/python/bin/python.
 
-. "$(dirname "$0")/common.sh"
-
-need python3 "install Python 3.11 or newer (Debian: apt-get install python3 python3-venv python3-pip)"
-venv=$TOOLS/python
-stamp=$({ python3 -VV && cat "$SETUP/python/requirements.txt" "$SETUP/../fixtures/requirements.txt" "$0"; } | hash_of)
-if is_current python "$stamp" && "$venv/bin/python" -c '' 2>/dev/null; then
-    exit 0
-fi
-one_at_a_time python
-
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "python3 is $(python3 -V); install Python 3.11 or newer"
-
-rm -rf "$venv"
-if python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    say "making a virtual environment in $venv"
-    python3 -m venv "$venv"
-else
-    if ! python3 -m pip --version >/dev/null 2>&1; then
-        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-            say "installing python3-venv and python3-pip with apt-get"
-            apt-get update -qq >&2
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv python3-pip >&2
-        else
-            fail "python3 has neither venv nor pip; ask for them (Debian: apt-get install python3-venv python3-pip)"
-        fi
-    fi
-    say "making a virtual environment without a pip of its own in $venv"
-    python3 -m venv --without-pip "$venv" ||
-        fail "python3 has no venv module; install it (Debian: apt-get install python3-venv)"
-fi
-
-say "installing Python packages"
-if "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$SETUP/python/requirements.txt" \
-        --requirement "$SETUP/../fixtures/requirements.txt" >&2
-else
-    python3 -m pip --python "$venv/bin/python" install --quiet --disable-pip-version-check \
-        --requirement "$SETUP/python/requirements.txt" \
-        --requirement "$SETUP/../fixtures/requirements.txt" >&2
-fi
-set_current python "$stamp"
-say "Python packages are ready"
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+exec "$here/venv.sh" python "$here/python/requirements.txt" "$here/../fixtures/requirements.txt"

@@ -43,7 +43,7 @@ pub enum Error {
         message: String,
     },
     /// buildozer or buildifier is not installed.
-    #[error("{0} is not installed; run tools/setup/buildtools.sh")]
+    #[error("{0} is not installed; run tools/setup/go.sh")]
     NoTool(&'static str),
     /// buildozer or buildifier refused.
     #[error("{tool} failed: {message}")]

@@ -11,7 +11,7 @@ use std::{
 
 use crate::error::{At as _, Error};
 
-/// The programs of `tools/setup/buildtools.sh`.
+/// The programs of `tools/setup/go.sh`.
 #[derive(Debug)]
 pub struct Tools {
     buildozer: PathBuf,

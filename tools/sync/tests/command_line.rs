@@ -92,7 +92,7 @@ fn a_missing_tool_names_the_script_that_installs_it() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "signalbox-sync: buildozer is not installed; run tools/setup/buildtools.sh\n"
+        "signalbox-sync: buildozer is not installed; run tools/setup/go.sh\n"
     );
 }
 
