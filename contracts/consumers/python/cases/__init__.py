@@ -1,0 +1,1 @@
+"""The contract's cases, shown by the client in `signalbox_client`."""
