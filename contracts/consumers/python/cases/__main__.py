@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 
 from cases.habits import Connect, Habits
-from cases.report import Report, refusal
+from cases.report import Report, refusal, require
 from cases.rows import check_table, generated_rpcs, read_rows, run_row
 from cases.upstream import Upstream
 from signalbox_client import SERVICE_CONFIG, Client, plaintext, secure
@@ -45,10 +45,11 @@ def main() -> int:
             Habits(transport, client, connect, upstream, report).run()
     with report.case("tls", "trust", "an unknown authority is refused"):
         with Client(secure(tls, config={})) as client:
-            refusal(
+            details = refusal(
                 grpc.StatusCode.UNAVAILABLE,
                 lambda: client.chat("echo", "hello", timeout=30),
             )
+        require(not details.domain, f"the server was reached: {details}")
     return report.finish()
 
 

@@ -17,8 +17,9 @@ from signalbox.router.v1.router_pb2 import ChatMessage, CreateChatCompletionRequ
 
 from cases.report import Report, refusal, require
 from cases.upstream import Record, Upstream
-from signalbox_client import SERVICE_CONFIG, Client
+from signalbox_client import Client
 from signalbox_client.channel import ServiceConfig
+from signalbox_client.deadlines import DefaultTimeout
 
 Connect = Callable[[ServiceConfig], grpc.Channel]
 """A new channel to the server of the cases, with this service config."""
@@ -46,7 +47,7 @@ class Habits:
             ("cancellation", "a stream", self.cancelled_stream),
             ("cancellation", "leaving the block", self.abandoned_stream),
             ("deadline", "stalled model", self.deadline),
-            ("deadline", "service config", self.deadline_of_config),
+            ("deadline", "a call that names none", self.default_deadline),
             ("metadata", "request id and trace", self.metadata),
             ("retry", "flaky model", self.retry),
             ("retry", "none without a policy", self.no_retry),
@@ -123,12 +124,11 @@ class Habits:
     def deadline(self) -> None:
         self._passes_in_time(lambda: self.client.chat("stalled", "hello", timeout=0.3))
 
-    def deadline_of_config(self) -> None:
-        config = {"methodConfig": [{"name": [{}], "timeout": "0.3s"}]}
-        with Client(self.connect(config)) as client:
-            # Connected before the clock starts.
-            grpc.channel_ready_future(client.channel).result(30)
-            self._passes_in_time(lambda: client.chat("stalled", "hello"))
+    def default_deadline(self) -> None:
+        timeout = DefaultTimeout(single=0.3, stream=0.3)
+        client = Client(grpc.intercept_channel(self.client.channel, timeout))
+        self._passes_in_time(lambda: client.chat("stalled", "hello"))
+        self._passes_in_time(lambda: list(client.stream_chat("stalled", "hello")))
 
     def _passes_in_time(self, call: Callable[[], object]) -> None:
         begun = time.monotonic()
@@ -167,13 +167,12 @@ class Habits:
         require(tries == 3, f"{tries} tries, not 3")
 
     def no_retry(self) -> None:
-        config = {key: SERVICE_CONFIG[key] for key in SERVICE_CONFIG}
-        config["methodConfig"] = [{"name": [{}], "timeout": "30s"}]
         self.upstream.forget()
-        with Client(self.connect(config)) as client:
-            refusal(
+        with Client(self.connect({})) as client:
+            details = refusal(
                 grpc.StatusCode.UNAVAILABLE, lambda: client.chat("flaky", "hello")
             )
+        require(details.domain == "signalbox", f"not from Signalbox: {details}")
 
     def concurrency(self) -> None:
         prompts = [f"hello {index}" for index in range(_MANY)]
