@@ -25,9 +25,15 @@ mkdir generated
 export PYTHONPATH=generated PYTHONDONTWRITEBYTECODE=1
 # No proxy stands between these cases and a server of this machine.
 export no_proxy=localhost,127.0.0.1
+older=--older
 if [ "$proto" = "$tree" ]; then
+    older=
     # Standard output is for cases only.
     "$bin/mypy" >&2
-    exec "$bin/python" -m cases --generated generated
 fi
-exec "$bin/python" -m cases --generated generated --older
+said=$("$bin/python" example.py "$SIGNALBOX_PLAINTEXT" echo "an example")
+[ "$said" = "an example" ] || {
+    echo "the example prints: $said" >&2
+    exit 1
+}
+exec "$bin/python" -m cases --generated generated $older
