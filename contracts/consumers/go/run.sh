@@ -36,6 +36,7 @@ unformatted=$(gofmt -l signalbox cases example)
     exit 1
 }
 go vet ./... >&2
+go test ./cases >&2
 go build -o generated/bin/ ./cases ./example
 said=$(generated/bin/example "$SIGNALBOX_PLAINTEXT" echo "an example")
 [ "$said" = "an example" ] || {

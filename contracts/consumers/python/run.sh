@@ -36,4 +36,5 @@ said=$("$bin/python" example.py "$SIGNALBOX_PLAINTEXT" echo "an example")
     echo "the example prints: $said" >&2
     exit 1
 }
+"$bin/python" -m unittest --quiet cases.test_rows >&2
 exec "$bin/python" -m cases --generated generated $older

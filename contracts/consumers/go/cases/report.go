@@ -30,7 +30,7 @@ func (r *report) run(transport, group, name string, test func() error) {
 		if said, ok := status.FromError(err); ok {
 			why = nameOf(said.Code()) + ": " + said.Message()
 		}
-		fmt.Printf("FAIL %s: %s\n", path, strings.Join(strings.Fields(why), " "))
+		fmt.Printf("FAIL %s: %s\n", path, oneLine(why))
 		return
 	}
 	r.passed[group]++
@@ -40,7 +40,7 @@ func (r *report) run(transport, group, name string, test func() error) {
 // skip tells of a case that this contract cannot have.
 func (r *report) skip(transport, group, name, why string) {
 	r.skipped++
-	fmt.Printf("skip %s/%s/%s: %s\n", transport, group, name, why)
+	fmt.Printf("skip %s/%s/%s: %s\n", transport, group, name, oneLine(why))
 }
 
 // finish prints the summary and gives the exit code.
@@ -73,6 +73,8 @@ func refusal(wanted codes.Code, err error) (signalbox.Details, error) {
 	}
 	return details, nil
 }
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // nameOf gives the name that all languages share, such as DEADLINE_EXCEEDED.
 func nameOf(c codes.Code) string { return code.Code(int32(c)).String() }

@@ -64,7 +64,7 @@ class Report:
     def skip(self, transport: str, group: str, name: str, why: str) -> None:
         """A case that this contract cannot have."""
         self._skipped += 1
-        print(f"skip {transport}/{group}/{name}: {why}", flush=True)
+        print(f"skip {transport}/{group}/{name}: {_line(why)}", flush=True)
 
     def finish(self) -> int:
         """Prints the summary, and gives the exit code."""
@@ -80,4 +80,8 @@ class Report:
 
     def _fail(self, path: str, why: str) -> None:
         self._failed += 1
-        print(f"FAIL {path}: {' '.join(why.split())}", flush=True)
+        print(f"FAIL {path}: {_line(why)}", flush=True)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
