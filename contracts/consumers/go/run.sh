@@ -4,9 +4,9 @@
 # tools/setup/node.sh.
 
 set -eu
-cd "$(dirname "$0")"
-tree=$(cd ../../../proto && pwd)
+tree=$(cd "$(dirname "$0")/../../../proto" && pwd)
 proto=$(cd "${SIGNALBOX_PROTO:-$tree}" && pwd)
+cd "$(dirname "$0")"
 export SIGNALBOX_RPCS="${SIGNALBOX_RPCS:-$tree/../contracts/rpcs.json}"
 tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
 PATH=$PATH:$tools/node/node_modules/.bin

@@ -3,9 +3,9 @@
 # both servers, as contracts/README.md says. The packages: tools/setup/consumers-python.sh.
 
 set -eu
-cd "$(dirname "$0")"
-tree=$(cd ../../../proto && pwd)
+tree=$(cd "$(dirname "$0")/../../../proto" && pwd)
 proto=$(cd "${SIGNALBOX_PROTO:-$tree}" && pwd)
+cd "$(dirname "$0")"
 export SIGNALBOX_RPCS="${SIGNALBOX_RPCS:-$tree/../contracts/rpcs.json}"
 bin=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}/consumers-python/bin
 [ -x "$bin/python" ] || {
@@ -25,6 +25,8 @@ mkdir generated
 export PYTHONPATH=generated PYTHONDONTWRITEBYTECODE=1
 # No proxy stands between these cases and a server of this machine.
 export no_proxy=localhost,127.0.0.1
+# The core's own words about the certificate that a case has it refuse.
+export GRPC_VERBOSITY=NONE
 older=--older
 if [ "$proto" = "$tree" ]; then
     older=
