@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use signalbox_fault_upstream::FaultUpstream;
 
 /// The chat models that every platform here has: `(name, behaviour of the upstream)`.
@@ -164,6 +164,9 @@ fn configuration(base_url: &str) -> String {
 fn certificates() -> anyhow::Result<(String, String, String)> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Not the name that rcgen gives everybody: a certificate whose issuer bears its own
+    // name counts as self-signed for OpenSSL and BoringSSL, and is refused.
+    (params.distinguished_name).push(DnType::CommonName, "Signalbox contract authority");
     let authority_key = KeyPair::generate()?;
     let authority = params.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(params, authority_key);
