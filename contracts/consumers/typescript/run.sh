@@ -8,6 +8,11 @@ SIGNALBOX_PROTO=${SIGNALBOX_PROTO:-$(cd ../../../proto && pwd)}
 export SIGNALBOX_PROTO
 
 ../../../tools/setup/typescript.sh
-npm run --silent generate
-npm run --silent build
+npm run --silent generate >&2
+npm run --silent build >&2
+
+# README.md shows the example as it is, and the example works.
+sed -n '/^```ts$/,/^```$/{//!p}' README.md | cmp - src/example.ts
+[ -n "$(node generated/out/example.js "$SIGNALBOX_PLAINTEXT")" ]
+
 exec node generated/out/main.js
