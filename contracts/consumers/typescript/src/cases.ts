@@ -1,14 +1,13 @@
 /** The habits that the contract promises to reward: one group each. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { status, type Metadata } from "@grpc/grpc-js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Metadata } from "@grpc/grpc-js";
 import { ServerReflection, type ServerReflectionRequestSchema } from "#generated/grpc/reflection/v1/reflection_pb.js";
 import { EmbeddingsService } from "#generated/signalbox/embeddings/v1/embeddings_pb.js";
 import { RouterService } from "#generated/signalbox/router/v1/router_pb.js";
 import { createClient } from "./client.js";
-import { RpcError } from "./errors.js";
 import { check, fails, type Case } from "./harness.js";
 import { services } from "./rows.js";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 
 /** A chat request with one message of the user. */
 function chat(model: string, content: string = randomUUID()) {
@@ -173,9 +172,3 @@ export const CASES: Case[] = [
     },
   },
 ];
-
-/** How a case that broke is told. */
-export function told(error: unknown): string {
-  if (error instanceof RpcError) return `${status[error.code]}: ${error.text}`;
-  return error instanceof Error ? error.message : String(error);
-}

@@ -22,7 +22,7 @@ export class RpcError extends Error {
 
   private constructor(
     readonly code: status,
-    readonly text: string,
+    text: string,
     /** The trailers; where the server said nothing else, the headers too. */
     readonly metadata: Metadata,
     /** All details; `detail(schema)` finds one. */

@@ -1,6 +1,6 @@
 /** Runs every case on both servers, as contracts/README.md says. */
 import { readFileSync, realpathSync } from "node:fs";
-import { CASES, told } from "./cases.js";
+import { CASES } from "./cases.js";
 import { connect, type ConnectOptions } from "./client.js";
 import { Upstream, type Platform } from "./harness.js";
 import { rowCases } from "./rows.js";
@@ -18,6 +18,11 @@ function platform(name: string, address: string, options: ConnectOptions): Platf
     withoutRetry: () => connect(address, { ...options, maxAttempts: 1 }),
     upstream: new Upstream(setting("SIGNALBOX_UPSTREAM")),
   };
+}
+
+/** What went wrong, on one line. */
+function told(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ");
 }
 
 // An older contract lacks what was added since; the tree's own may lack nothing.

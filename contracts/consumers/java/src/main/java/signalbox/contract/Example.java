@@ -10,7 +10,7 @@ import signalbox.router.v1.Router.CreateChatCompletionRequest;
 final class Example {
     public static void main(String[] args) {
         CreateChatCompletionRequest request = CreateChatCompletionRequest.newBuilder()
-                .setModel("steady")
+                .setModel("auto")
                 .addMessages(ChatMessage.newBuilder().setRole("user").setContent("Say hello"))
                 .build();
         try (SignalboxClient client = SignalboxClient.plaintext(args[0], SignalboxClient.DEFAULT_ATTEMPTS)) {

@@ -39,17 +39,25 @@ public final class Main {
                     System.out.println("ok   " + name);
                 } catch (Exception e) {
                     failed++;
-                    System.out.println("FAIL " + name + ": " + (e.getMessage() == null ? e : e.getMessage()));
+                    System.out.println("FAIL " + name + ": " + told(e));
                 }
             }
         }
-        Map<String, Object> summary = new LinkedHashMap<>(Map.of("passed", passed, "failed", failed));
+        Map<String, Object> summary = new LinkedHashMap<>();
+        summary.put("passed", passed);
+        summary.put("failed", failed);
         if (older) {
             System.out.println("skipped " + skipped + " cases that the older contract does not know");
             summary.put("skipped", skipped);
         }
         System.out.println("SUMMARY " + new Gson().toJson(summary));
         System.exit(failed == 0 ? 0 : 1);
+    }
+
+    /** What went wrong and what was behind it, on one line: "io exception" alone helps nobody. */
+    private static String told(Throwable error) {
+        String message = error.getMessage() == null ? error.toString() : error.getMessage().replace('\n', ' ');
+        return error.getCause() == null ? message : message + ": " + told(error.getCause());
     }
 
     private static String setting(String name) {

@@ -17,7 +17,7 @@ if [ "$(cat "$consumer/node_modules/.stamp" 2>/dev/null)" = "$stamp" ]; then
 fi
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] ||
     fail "node is $(node --version); install Node 20 or newer"
-one_at_a_time typescript
+one_at_a_time consumers-typescript
 
 say "installing the packages of the TypeScript consumer"
 (cd "$consumer" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
