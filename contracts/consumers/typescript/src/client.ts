@@ -50,10 +50,7 @@ export type Client<S extends DescService> = {
     : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
       : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (
-            requests: AsyncIterable<MessageInitShape<I>>,
-            options?: CallOptions,
-          ) => AsyncIterable<MessageShape<O>>
+        ? (requests: AsyncIterable<MessageInitShape<I>>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
         : never;
 };
 
@@ -99,7 +96,9 @@ function bind(method: DescMethod, channel: grpc.Client) {
       return (requests: AsyncIterable<Init>, options?: CallOptions) =>
         bidirectional(method, channel, requests, options);
     case "client_streaming":
-      throw new Error(`${method.toString()}: this client knows no client streaming`);
+      return () => {
+        throw new Error(`${method.toString()}: this client knows no client streaming`);
+      };
   }
 }
 

@@ -15,8 +15,7 @@ export interface Platform {
 }
 
 export type Case = { group: string; name: string } & (
-  | { run: (platform: Platform) => Promise<void> }
-  | { skipped: string }
+  { run: (platform: Platform) => Promise<void> } | { skipped: string }
 );
 
 export function check(condition: unknown, message: string): asserts condition {
