@@ -166,3 +166,84 @@ fn judge(case: &Case, own: &Answer, envoy: &Answer) -> Option<String> {
             .map(|problem| format!("Envoy, listed as different: {problem}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use hyper::{Response, body::Bytes};
+
+    use super::*;
+
+    fn table(envoy: &str) -> anyhow::Result<Table> {
+        Table::parse(&format!(
+            "masked: [id]\n\
+             differences: [{{name: shape, why: because}}]\n\
+             groups:\n- group: G\n  cases:\n\
+             \x20 - {{name: a, send: GET /, expect: {{status: 200, body: {{a: 1}}}}{envoy}}}\n\
+             \x20 - {{name: b, send: GET /, expect: {{status: 200}}, envoy: {{differs: shape}}}}\n"
+        ))
+    }
+
+    fn answer(status: u16, json: &str) -> Answer {
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .body(Bytes::copy_from_slice(json.as_bytes()));
+        Answer::of(response.unwrap(), &["id".to_owned()])
+    }
+
+    /// The judgement on case `a`.
+    fn judged(envoy: &str, own: &Answer, gateway: &Answer) -> Option<String> {
+        let table = table(envoy).unwrap();
+        let case = table.cases().next().unwrap();
+        judge(case, own, gateway)
+    }
+
+    #[test]
+    fn answers_that_differ_only_in_what_varies_and_how_numbers_are_written_agree() {
+        let own = answer(200, r#"{"a": 1, "id": "x", "b": 0.0}"#);
+        let gateway = answer(200, r#"{"b": 0, "id": "y", "a": 1.0}"#);
+        assert_eq!(judged("", &own, &gateway), None);
+    }
+
+    #[test]
+    fn our_own_answer_must_be_what_is_expected_even_where_envoy_agrees() {
+        let wrong = answer(200, r#"{"a": 2}"#);
+        assert!(judged("", &wrong, &wrong).unwrap().starts_with("our own: "));
+        let missing = answer(404, r#"{"a": 1}"#);
+        assert!(judged("", &missing, &missing).is_some());
+    }
+
+    #[test]
+    fn an_unlisted_difference_fails_and_a_listed_one_passes() {
+        let own = answer(200, r#"{"a": 1}"#);
+        let other = answer(200, r#"{"a": 1, "more": true}"#);
+        let said = judged("", &own, &other).unwrap();
+        assert!(said.starts_with("an unlisted difference: .more"), "{said}");
+        assert_eq!(judged(", envoy: {differs: shape}", &own, &other), None);
+    }
+
+    #[test]
+    fn a_listed_difference_must_be_the_one_that_is_listed() {
+        let own = answer(200, r#"{"a": 1}"#);
+        let listed = ", envoy: {differs: shape, status: 400, text: wrong}";
+        assert_eq!(judged(listed, &own, &answer(400, "wrong")), None);
+        assert!(judged(listed, &own, &answer(500, "wrong")).is_some());
+        assert!(judged(listed, &own, &answer(400, "else")).is_some());
+    }
+
+    #[test]
+    fn a_listed_difference_that_is_no_more_fails() {
+        let own = answer(200, r#"{"a": 1}"#);
+        let said = judged(", envoy: {differs: shape}", &own, &own).unwrap();
+        assert!(said.contains("Envoy agrees"), "{said}");
+    }
+
+    #[test]
+    fn a_table_names_only_differences_that_are_explained_and_shown() {
+        assert!(table(", envoy: {differs: shape}").is_ok());
+        assert!(table(", envoy: {differs: colour}").is_err());
+        let unused = "masked: []\ndifferences: [{name: shape, why: because}]\ngroups: []\n";
+        assert!(Table::parse(unused).is_err());
+    }
+}

@@ -116,8 +116,11 @@ impl Table {
         let path = root.join("contracts/conformance/cases.yaml");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
-        let table: Self =
-            serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
+        let table: Self = serde_saphyr::from_str(text)?;
         table.check()?;
         Ok(table)
     }
@@ -194,4 +197,19 @@ fn repeated(text: &str) -> anyhow::Result<String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_written_once() {
+        let text = repeated(r#"{"a": <<{"b": *2>>{}<<}*2>>}"#).unwrap();
+        assert_eq!(text, r#"{"a": {"b": {"b": {}}}}"#);
+        assert_eq!(repeated("none").unwrap(), "none");
+        assert!(repeated("<<a*x>>").is_err());
+        assert!(repeated("<<a").is_err());
+    }
 }
