@@ -52,7 +52,13 @@ pub(super) fn page(table: &Table, rows: &[Row<'_>], version: &str) -> String {
          the same\nbinary's gRPC with the same descriptors. What is expected comes from `google.api.http` and the \
          protobuf JSON mapping.\nAlike means: the same status, media type and JSON. A difference that is not listed \
          fails, and so does a listed one that\nis no more.\n\n{}.\n\n\
-         Rows on `probe` ask a contract that only the checks have \
+         Envoy is told to be as near to ours as it can be: `preserve_proto_field_names`, \
+         `always_print_primitive_fields`,\n`convert_grpc_status` (with `google.rpc`'s error details among the \
+         descriptors, else errors lose them),\n`ignore_unknown_query_parameters`, `query_param_unescape_plus`, \
+         `url_unescape_spec: ALL_CHARACTERS_EXCEPT_SLASH`,\n`stream_newline_delimited` or, by route, \
+         `stream_sse_style_delimited`; and `reject_unknown_method`, else our own REST\nbehind it would answer what \
+         Envoy's transcoding does not.\n\n\
+         Rows marked `probe` ask a contract that only the checks have \
          ([`probe.proto`](../contracts/conformance/probe.proto)),\nfor kinds of fields and statuses that no RPC of the \
          real one has yet.\n\n## Differences\n\n| | Envoy | cases |\n|---|---|---|\n",
         counts(rows)
@@ -84,8 +90,12 @@ fn line(out: &mut String, table: &Table, row: &Row<'_>) {
     if let Some(body) = case.body.as_ref().or(case.hex.as_ref()) {
         request = format!("{request} {body}");
     }
+    let mut headers = String::new();
+    for (name, value) in &case.headers {
+        let _ = write!(headers, " {}", code(&format!("{name}: {value}"), 70));
+    }
     let probe = if case.on == Server::Probe {
-        " (probe)"
+        " `probe`"
     } else {
         ""
     };
@@ -100,7 +110,7 @@ fn line(out: &mut String, table: &Table, row: &Row<'_>) {
     };
     let _ = writeln!(
         out,
-        "| {}{probe} | {} | {} | {} as expected | {envoy} |",
+        "| {}{probe} | {}{headers} | {} | {} as expected | {envoy} |",
         case.name,
         code(&request, 90),
         cell(&case.expect),
@@ -131,7 +141,13 @@ fn cell(expect: &Expect) -> String {
 
 /// Text as code in a cell of a table.
 fn code(text: &str, length: usize) -> String {
-    let text = shortened(&text.replace('\n', " "), length).replace('|', "\\|");
+    let plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    let seen = text.chars().map(|c| match c {
+        '\n' => " ".to_owned(),
+        c if plain(c) => c.to_string(),
+        c => format!("\\u{:04x}", u32::from(c)),
+    });
+    let text = shortened(&seen.collect::<String>(), length).replace('|', "\\|");
     let fence = if text.contains('`') { "``" } else { "`" };
     format!("{fence}{text}{fence}")
 }
