@@ -50,6 +50,8 @@ impl Envoy {
             .arg(&admin_path)
             .args(["--concurrency", "1", "--disable-hot-restart"])
             .args(["--log-level", "warning"])
+            // Where a core dump may land, so paths in a configuration are absolute.
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)

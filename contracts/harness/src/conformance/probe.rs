@@ -107,6 +107,8 @@ struct FailRequest {
     message: String,
     #[prost(bool, tag = "3")]
     details: bool,
+    #[prost(map = "string, string", tag = "4")]
+    metadata: HashMap<String, String>,
 }
 
 /// A gRPC request's answer; what is not gRPC gets 404, as nothing else is served.
@@ -187,7 +189,7 @@ fn refusal(asked: &FailRequest) -> Status {
     if !asked.details {
         return Status::new(code, &asked.message);
     }
-    let mut details = ErrorDetails::with_error_info("PROBED", "signalbox", HashMap::new());
+    let mut details = ErrorDetails::with_error_info("PROBED", "signalbox", asked.metadata.clone());
     details.add_bad_request_violation("child.name", "as asked");
     details.set_retry_info(Some(Duration::from_millis(1_500)));
     Status::with_error_details(code, &asked.message, details)
