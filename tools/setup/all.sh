@@ -3,6 +3,17 @@
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-for part in base python node go collector cargo consumers-python consumers-go consumers-typescript consumers-java; do
+for part in \
+    base \
+    python \
+    node \
+    go \
+    envoy \
+    collector \
+    cargo \
+    consumers-python \
+    consumers-go \
+    consumers-typescript \
+    consumers-java; do
     "$here/$part.sh"
 done

@@ -3,8 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod consumers;
+mod envoy;
 mod platform;
+mod web;
 
 use std::path::PathBuf;
 
@@ -33,6 +36,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Compares our own REST with that of Envoy's transcoding, case by case
+    Conformance(conformance::Conformance),
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
@@ -45,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let binaries = std::path::absolute(&arguments.binaries)?;
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
+        Command::Conformance(conformance) => conformance.run(&binaries, &root).await,
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
