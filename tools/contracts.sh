@@ -13,4 +13,5 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
+step "kong" tools/checks/gateway.sh
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))
