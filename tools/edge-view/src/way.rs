@@ -219,11 +219,8 @@ fn query_reason(rpc: &Rpc) -> Option<Reason> {
             if !binding.body.is_empty() {
                 return Some(Reason::QueryDropped(field.full_name().to_owned()));
             }
-            // A single value is no list to the plugin, and it knows no 64-bit text.
-            let read = matches!(
-                field.kind(),
-                Kind::String | Kind::Bool | Kind::Int32 | Kind::Uint32
-            );
+            // A single value is no list to the plugin, and `false` may be a true text.
+            let read = matches!(field.kind(), Kind::String | Kind::Int32 | Kind::Uint32);
             if field.is_list() || !read {
                 return Some(Reason::QueryKind(field.full_name().to_owned()));
             }
