@@ -17,7 +17,7 @@ export DECK_SIGNALBOX_JWT_PUBLIC_KEY
 export DECK_SIGNALBOX_APPLICATION_KEY=a-key DECK_SIGNALBOX_JWT_ISSUER=https://issuer.example
 
 deck() { "$tools/bin/deck" "$@"; }
-# Built here, because a step of the cluster's start does the same.
+# As the init container does.
 render() { deck file render --populate-env-vars --output-file "$1" "$2"; }
 validate_manifests() {
     "$tools/bin/kustomize" build "$1" >"$work/manifests.yaml" &&
@@ -64,8 +64,10 @@ edited 's/^( +)strip_path: false/\1strip_pathz: false/'
 red "a field that a route does not have" "strip_pathz" deck file validate "$work/edited.yaml"
 edited 's/^( +)port: 7002$/\1port: seven/'
 red "a port that is no number" "port" deck file validate "$work/edited.yaml"
-edited 's/^( +)retries: 1$/\1retries: 99999/'
-red "more retries than there are" "retries" deck file validate "$work/edited.yaml"
+edited 's/^consumers:/consoomers:/'
+red "an entity that Kong does not have" "consoomers" deck file validate "$work/edited.yaml"
+edited 's/^( +)- group: operators/\1- gruppe: operators/'
+red "an access group without a name" "group is required" deck file validate "$work/edited.yaml"
 edited 's/name: router-get-policy/name: router-list-models/'
 red "two routes of one name" "already exists" deck file validate "$work/edited.yaml"
 red "a credential that is not given" "DECK_SIGNALBOX_APPLICATION_KEY" \
