@@ -17,20 +17,20 @@ use protox::{
 };
 use signalbox_edge_view::{contract::Contract, files::FOLDER};
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..")
 }
 
-pub fn contract() -> Contract {
+pub(crate) fn contract() -> Contract {
     Contract::built_in().unwrap()
 }
 
-pub fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The views of the tree: file name and text.
-pub fn views() -> Vec<(String, String)> {
+pub(crate) fn views() -> Vec<(String, String)> {
     let mut views = Vec::new();
     for entry in fs::read_dir(root().join(FOLDER).join("edge")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -53,7 +53,7 @@ impl FileResolver for Sources {
 }
 
 /// Compiles files in memory, with `google/*` from the contract.
-pub fn compile(sources: Vec<(String, String)>) -> DescriptorPool {
+pub(crate) fn compile(sources: Vec<(String, String)>) -> DescriptorPool {
     let names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
     let mut resolver = ChainFileResolver::new();
     resolver.add(Sources(sources));
@@ -66,7 +66,7 @@ pub fn compile(sources: Vec<(String, String)>) -> DescriptorPool {
 
 /// The views as protox reads them. The one line that Kong cannot have is put in: the
 /// import that defines the annotation.
-pub fn view_pool() -> DescriptorPool {
+pub(crate) fn view_pool() -> DescriptorPool {
     let sources = views().into_iter().map(|(name, text)| {
         let import = "\nimport \"google/api/annotations.proto\";\n\npackage ";
         (name, text.replacen("\npackage ", import, 1))
@@ -75,7 +75,7 @@ pub fn view_pool() -> DescriptorPool {
 }
 
 /// The contract with `with` put in the place of `what` in one of its files.
-pub fn edited(file: &str, what: &str, with: &str) -> Contract {
+pub(crate) fn edited(file: &str, what: &str, with: &str) -> Contract {
     let mut sources = Vec::new();
     for name in ["embeddings", "guardrails", "router"] {
         let path = format!("signalbox/{name}/v1/{name}.proto");
