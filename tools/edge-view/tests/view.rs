@@ -51,7 +51,7 @@ fn every_unary_rpc_that_is_not_openais_is_in_the_view_once_with_its_paths() {
         let unary = !rpc.method.is_client_streaming() && !rpc.method.is_server_streaming();
         let expected = unary && !OPENAI.contains(&rpc.full_name());
         assert_eq!(
-            found.get(rpc.full_name()).is_some(),
+            found.contains_key(rpc.full_name()),
             expected,
             "{}",
             rpc.full_name()

@@ -35,7 +35,7 @@ impl Entropy<'_> {
     fn message(&mut self, of: &MessageDescriptor, depth: usize, most: u64) -> DynamicMessage {
         let mut message = DynamicMessage::new(of.clone());
         for field in of.fields() {
-            if self.next() % 4 == 0 {
+            if self.next().is_multiple_of(4) {
                 continue;
             }
             // A message in a message ends somewhere.
