@@ -14,4 +14,5 @@ step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
 step "conformance" contracts conformance
+step "kong" tools/checks/gateway.sh
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

@@ -14,6 +14,8 @@ for part in \
     consumers-python \
     consumers-go \
     consumers-typescript \
-    consumers-java; do
+    consumers-java \
+    deck \
+    kubernetes; do
     "$here/$part.sh"
 done
