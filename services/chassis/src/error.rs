@@ -109,7 +109,9 @@ impl ApiError {
     /// Adds a fact to `ErrorInfo.metadata`.
     #[must_use]
     pub fn with_metadata(mut self, key: &str, value: &str) -> Self {
-        self.0.metadata.insert(key.to_owned(), value.to_owned());
+        if !value.is_empty() {
+            self.0.metadata.insert(key.to_owned(), value.to_owned());
+        }
         self
     }
 
