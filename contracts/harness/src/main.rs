@@ -4,7 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod consumers;
+#[allow(dead_code, reason = "the gateway and mesh checks each use a part")]
+mod envoy;
 mod platform;
+mod web;
 
 use std::path::PathBuf;
 
