@@ -6,7 +6,9 @@
 mod consumers;
 #[allow(dead_code, reason = "the gateway and mesh checks each use a part")]
 mod envoy;
+mod mesh;
 mod platform;
+mod tools;
 mod web;
 
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
+    /// Proves the mesh promises with a real Envoy on each side of the service
+    Mesh(mesh::Mesh),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve,
 }
@@ -49,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
+        Command::Mesh(mesh) => mesh.run(&binaries, &root).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);
