@@ -13,6 +13,7 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
+step "conformance" contracts conformance
 step "mesh" contracts mesh
 # A check of a policy is worth something if it fails without the policy.
 step "mesh without policies" contracts mesh --without-policies

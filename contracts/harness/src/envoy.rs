@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -96,9 +96,24 @@ impl Envoy {
             .to_owned())
     }
 
-    /// What Envoy logged so far, warnings and worse.
+    /// What Envoy logged so far, warnings and worse. It quotes whole configurations in
+    /// one line, so lines are cut.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines = text.lines().map(|line| line.chars().take(500).collect());
+        lines.collect::<Vec<String>>().join("\n")
+    }
+
+    /// Whether Envoy has ended by itself, and how. After a connection that broke off:
+    /// its sockets close a moment before the process is gone.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        for _ in 0..100 {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(None)
     }
 
     async fn ready(&mut self, admin_path: &Path) -> anyhow::Result<()> {

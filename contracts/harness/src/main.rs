@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod consumers;
-#[allow(dead_code, reason = "the gateway and mesh checks each use a part")]
 mod envoy;
 mod mesh;
 mod platform;
@@ -38,6 +38,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Compares our own REST with that of Envoy's transcoding, case by case
+    Conformance(conformance::Conformance),
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
     /// Proves the mesh promises with a real Envoy on each side of the service
@@ -52,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
     let binaries = std::path::absolute(&arguments.binaries)?;
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
+        Command::Conformance(conformance) => conformance.run(&binaries, &root).await,
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
         Command::Mesh(mesh) => mesh.run(&binaries, &root).await,
         Command::Serve => {

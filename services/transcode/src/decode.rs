@@ -28,12 +28,9 @@ use crate::{
 /// # Errors
 /// Where the text is not JSON or does not fit; `out` then holds rubbish.
 pub(crate) fn message(plan: &Plan, index: u32, json: &str, out: &mut Vec<u8>) -> Read<()> {
-    run(plan, json, out, |decoder| {
-        if decoder.scan.peek()? == b'n' && decoder.null_is_unset(Kind::Message(index)) {
-            return decoder.scan.word("null");
-        }
-        decoder.body(index)
-    })
+    // Null leaves a field unset; the whole text is no field, and a client that sends
+    // null for it has lost its request on the way.
+    run(plan, json, out, |decoder| decoder.body(index))
 }
 
 /// Appends `json` as the field `field`, tag included.

@@ -9,8 +9,9 @@ pub(crate) use self::text::next_special;
 use self::text::{CONTROL, UNCLOSED, escape, unescape};
 use crate::fault::{Fault, Read};
 
-/// Arrays and objects within each other, known or unknown, at most.
-pub(crate) const MAX_DEPTH: u32 = 64;
+/// Arrays and objects within each other, known or unknown, at most: as many as protobuf's
+/// own parsers take messages, so that whatever came out as JSON can go in again.
+pub(crate) const MAX_DEPTH: u32 = 100;
 
 /// A string as it stands between its quotes.
 #[derive(Clone, Copy)]
@@ -437,7 +438,7 @@ mod tests {
     fn depth_is_bounded_and_not_by_the_stack() {
         let deep = "[".repeat(1_000_000);
         assert!(Scanner::new(&deep).skip().is_err());
-        let fits = format!("{}{}", "[".repeat(64), "]".repeat(64));
+        let fits = format!("{}{}", "[".repeat(100), "]".repeat(100));
         assert!(Scanner::new(&fits).skip().is_ok());
     }
 }

@@ -145,7 +145,7 @@ async fn query_parameters_fill_what_neither_path_nor_body_gives() {
 }
 
 #[tokio::test]
-async fn an_empty_body_is_an_empty_message() {
+async fn an_empty_body_is_an_empty_message_and_null_is_not() {
     assert_eq!(
         sent(request("POST", "/v1/rich", "")).await.unwrap(),
         json!({})
@@ -154,9 +154,11 @@ async fn an_empty_body_is_an_empty_message() {
         sent(request("POST", "/v1/rich", " \n")).await.unwrap(),
         json!({})
     );
-    assert_eq!(
-        sent(request("POST", "/v1/rich", "null")).await.unwrap(),
-        json!({})
+    let whole = sent(request("POST", "/v1/rich", "null")).await;
+    let problem = whole.unwrap_err();
+    assert!(
+        problem.contains("body: expected an object, found null"),
+        "{problem}"
     );
     assert_eq!(
         sent(request("PATCH", "/v1/rich/x", "null")).await.unwrap(),
