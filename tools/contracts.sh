@@ -15,4 +15,7 @@ step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
 step "conformance" contracts conformance
 step "kong" tools/checks/gateway.sh
+step "mesh" contracts mesh
+# A check of a policy is worth something if it fails without the policy.
+step "mesh without policies" contracts mesh --without-policies
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

@@ -16,6 +16,8 @@ for part in \
     consumers-typescript \
     consumers-java \
     deck \
-    kubernetes; do
+    kubernetes \
+    ratelimit \
+    redis; do
     "$here/$part.sh"
 done

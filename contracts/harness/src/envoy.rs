@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use serde_json::Value;
 
-use crate::web;
+use crate::{tools, web};
 
 /// How long Envoy may take until it serves; it needs well under a second when idle.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -161,19 +161,8 @@ impl Drop for Envoy {
 
 /// `SIGNALBOX_ENVOY`, or what `tools/setup/envoy.sh` installs.
 fn binary() -> anyhow::Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    if let Some(chosen) = variable("SIGNALBOX_ENVOY") {
-        return Ok(chosen);
+    match std::env::var_os("SIGNALBOX_ENVOY") {
+        Some(chosen) => Ok(chosen.into()),
+        None => tools::path("envoy/bin/envoy", "envoy.sh"),
     }
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    let tools = variable("SIGNALBOX_TOOLS_DIR")
-        .or_else(|| Some(cache?.join("signalbox/tools")))
-        .context("neither SIGNALBOX_TOOLS_DIR nor HOME is set")?;
-    let binary = tools.join("envoy/bin/envoy");
-    ensure!(
-        binary.exists(),
-        "{} is missing; run tools/setup/envoy.sh",
-        binary.display()
-    );
-    Ok(binary)
 }

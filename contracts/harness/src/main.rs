@@ -6,7 +6,9 @@
 mod conformance;
 mod consumers;
 mod envoy;
+mod mesh;
 mod platform;
+mod tools;
 mod web;
 
 use std::path::PathBuf;
@@ -40,6 +42,8 @@ enum Command {
     Conformance(conformance::Conformance),
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
+    /// Proves the mesh promises with a real Envoy on each side of the service
+    Mesh(mesh::Mesh),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve,
 }
@@ -52,6 +56,7 @@ async fn main() -> anyhow::Result<()> {
     match arguments.command {
         Command::Conformance(conformance) => conformance.run(&binaries, &root).await,
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
+        Command::Mesh(mesh) => mesh.run(&binaries, &root).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);

@@ -122,7 +122,6 @@ impl Process {
     }
 
     /// Asks the process to end, as an orchestrator does.
-    #[expect(dead_code, reason = "the drain cases use it")]
     pub(crate) fn terminate(&self) -> anyhow::Result<()> {
         let pid = self.child.id().to_string();
         ensure!(
