@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 
 . tools/step.sh
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
+tools=$TOOLS
 export SIGNALBOX_TOOLS_DIR=$tools
 target=${CARGO_TARGET_DIR:-target}
 

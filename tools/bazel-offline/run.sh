@@ -34,25 +34,22 @@ echo 'exports_files(glob(["bin/*"]))' >"$STATE/rust_host_tools/BUILD.bazel"
 
 # What tests read beside the sources: the models, and the clients of `make setup` with the
 # python that they were installed for.
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox
-models=${SIGNALBOX_MODELS_DIR:-$cache/models}
-tools=${SIGNALBOX_TOOLS_DIR:-$cache/tools}
-mkdir -p "$models" "$tools" "$STATE/wheels"
-python=$("$tools/python/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null) || python=$STATE
+mkdir -p "$MODELS" "$TOOLS" "$STATE/wheels"
+python=$("$TOOLS/python/bin/python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null) || python=$STATE
 case $python in
 /usr | /usr/*)
     say "note: the tests' clients run on the system's python, which the Debian tree does not share; theirs will fail"
     python=$STATE
     ;;
 esac
-"$here/wheels.sh" "$workspace/tools/models/manifest.yaml" "$models" "$STATE/wheels"
+"$here/wheels.sh" "$workspace/tools/models/manifest.yaml" "$MODELS" "$STATE/wheels"
 
 cat >"$rc" <<RC
 common --config=offline
 common --repo_env=CARGO_BAZEL_GENERATOR_URL=file://$STATE/generator/bin/cargo-bazel
 common --override_repository=rules_rust~~rust_host_tools~rust_host_tools=$STATE/rust_host_tools
-common --repo_env=SIGNALBOX_MODELS_DIR=$models
-common --repo_env=SIGNALBOX_TOOLS_DIR=$tools
+common --repo_env=SIGNALBOX_MODELS_DIR=$MODELS
+common --repo_env=SIGNALBOX_TOOLS_DIR=$TOOLS
 common --repo_env=SIGNALBOX_WHEELS=$STATE/wheels
 common --repository_cache=$STATE/downloads
 RC
@@ -61,7 +58,7 @@ node=$(command -v node || true)
 export NODE=${node:+$(realpath "$node")}
 
 # A server lives in the mounts that it was started in: other mounts, another server.
-mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$models" "$tools" "$python")
+mounts=(/proc /dev /sys "$STATE" "$workspace" "$CARGO_HOME" "$RUSTUP_HOME" "$MODELS" "$TOOLS" "$python")
 [ -z "${CUDA_HOME:-}" ] || ! [ -d "$CUDA_HOME" ] || mounts+=("$CUDA_HOME")
 startup+=("--host_jvm_args=-Dsignalbox.mounts=$(printf '%s\n' "${mounts[@]}" "$NODE" | sha256sum | cut -c 1-16)")
 

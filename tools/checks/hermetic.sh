@@ -17,13 +17,11 @@ listener=
 trap '[ -z "$listener" ] || kill "$listener"; rm -f "$log" "$log".*' EXIT
 
 python3 - "$log.port" <<'PY' &
-import socket, sys
+import os, socket, sys
 
 server = socket.create_server(("127.0.0.1", 0))
 with open(sys.argv[1] + ".new", "w") as file:
     file.write(str(server.getsockname()[1]))
-import os
-
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 while True:
     client, _ = server.accept()
@@ -51,15 +49,7 @@ grep -q "input.txt: No such file" "$log" || fail "the undeclared read failed for
 bazel build "$here:reads_a_declared_file" || fail "a declared file cannot be read"
 pass "an action that reads a file that it does not declare fails"
 
-# Everything that every action runs with: command line, environment, inputs, outputs.
-bazel aquery 'deps(//...)' --output=text >"$log.actions" || fail "aquery"
-actions=$(grep -c "^action '" "$log.actions")
-# An absolute path follows a blank, a quote, '=', ':' or a bracket.
-grep -oE "(^|[ '\"=:,([])/[A-Za-z0-9_.][A-Za-z0-9_./~+-]*" "$log.actions" | sed -E "s/^[^/]//" |
-    sort -u >"$log.paths"
-# The C toolchain's programs, the default PATH, what the launcher of a Python program (rules_pkg's)
-# says; and names inside of the images.
-if grep -vxE '/usr/bin/(gcc|ar|strip)|/bin/bash|/bin|/usr/bin|/usr/local/bin|/bin/sh|/dev/null|/usr/bin/signalbox(-[a-z]+)?|/models' "$log.paths"; then
-    fail "the absolute paths above are in actions"
-fi
-pass "$actions actions name no path of this machine but those of its tools: $(tr '\n' ' ' <"$log.paths")"
+# What every action runs with: its command and its environment.
+bazel aquery 'deps(//...)' --output=jsonproto >"$log.actions" || fail "aquery"
+python3 tools/checks/action_paths.py "$log.actions" || fail "actions name the paths above"
+pass "no action names a path of this machine but those of its tools"

@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 [ $# -gt 0 ] || set -- router embeddings guardrails signalbox
-python=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}/python/bin/python
+. tools/cache.sh
+python=$TOOLS/python/bin/python
 [ -x "$python" ] || { echo "images: no $python; run make setup" >&2; exit 2; }
 
 tools/bazel build ${CI:+--config=ci} "${@/#///images:}"

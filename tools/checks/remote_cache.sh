@@ -4,7 +4,7 @@
 # A real cache server on loopback; a build or test of the targets into an empty output
 # folder, with `--config=remote`; then the same into another output folder, of another path
 # and with another environment. The second must run nothing: every action that the first
-# ran has to be a hit. Then, the inputs of all actions: see remote_inputs.py.
+# ran has to be a hit. Then, the inputs of all actions: see action_paths.py.
 #
 # Takes some minutes, and leaves nothing but the server's installation.
 set -euo pipefail
@@ -16,10 +16,9 @@ targets=("$@")
 say() { printf 'remote cache: %s\n' "$*" >&2; }
 
 tools/setup/remote.sh
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox
-tools=${SIGNALBOX_TOOLS_DIR:-$cache/tools}
+. tools/cache.sh
 # Where `tools/bazel` may write, wherever it runs.
-work=${SIGNALBOX_BAZEL_DIR:-$cache/bazel}/remote-check
+work=$STATE/remote-check
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 server=
 
@@ -66,7 +65,7 @@ limiter:
   !limiter
   concurrent-request-limit: 280
 YAML
-"$tools/remote/bin/bgd" server start "$work/server.yml" >"$work/server.log" 2>&1 &
+"$TOOLS/remote/bin/bgd" server start "$work/server.yml" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
@@ -106,4 +105,4 @@ say "all $ran actions came from the cache, none ran"
 say "reading the inputs of all actions"
 tools/bazel --output_base="$work/elsewhere" aquery --include_param_files=false --output=jsonproto \
     'deps(//...)' 2>"$work/aquery.log" >"$work/actions.json" || { tail -20 "$work/aquery.log" >&2; exit 1; }
-python3 tools/checks/remote_inputs.py "$work/actions.json"
+python3 tools/checks/action_paths.py --remote "$work/actions.json"

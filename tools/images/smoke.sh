@@ -13,9 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 "$here/../setup/podman.sh"
 export CONTAINERS_CONF=$here/containers.conf
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox
-models=${SIGNALBOX_MODELS_DIR:-$cache/models}
-grpcurl=${SIGNALBOX_TOOLS_DIR:-$cache/tools}/bin/grpcurl
+. "$here/../cache.sh"
+grpcurl=$TOOLS/bin/grpcurl
 user=65532
 
 container= image= mounted=
@@ -71,7 +70,7 @@ run() {
   local port=$1
   shift
   local volume=()
-  [ ! -d "$models" ] || volume=(--volume "$models:/models:ro" --env SIGNALBOX_MODELS_DIR=/models)
+  [ ! -d "$MODELS" ] || volume=(--volume "$MODELS:/models:ro" --env SIGNALBOX_MODELS_DIR=/models)
   started=$(date +%s%N)
   container=$(podman run --detach --read-only --read-only-tmpfs=false --cap-drop all \
     --security-opt no-new-privileges --publish "127.0.0.1::$port" "${volume[@]}" "$id" "$@") ||

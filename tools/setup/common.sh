@@ -8,7 +8,7 @@
 set -eu
 
 SETUP=$(cd "$(dirname "$0")" && pwd)
-TOOLS=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. "$SETUP/../cache.sh"
 . "$SETUP/versions.env"
 mkdir -p "$TOOLS/bin"
 
