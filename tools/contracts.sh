@@ -12,5 +12,10 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
+step "breaking edits" tools/checks/breaking.sh
 step "consumers" contracts consumers
+step "old clients" tools/checks/old_clients.sh
+step "reflection" contracts explore
+step "documents" contracts readme
+step "load smoke" python3 tools/load/run.py "$target/debug" --smoke
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

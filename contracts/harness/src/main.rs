@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod consumers;
+mod explore;
+mod openapi;
 mod platform;
+mod readme;
+mod tools;
 
 use std::path::PathBuf;
 
@@ -35,6 +39,12 @@ struct Arguments {
 enum Command {
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
+    /// Finds every service and message by reflection alone, as grpcurl's users do
+    Explore,
+    /// Prints the `OpenAPI` document that is served
+    Openapi(openapi::OpenApi),
+    /// Executes the examples of README.md as they stand
+    Readme,
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve,
 }
@@ -46,6 +56,9 @@ async fn main() -> anyhow::Result<()> {
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
+        Command::Explore => explore::run(&binaries).await,
+        Command::Openapi(openapi) => openapi.run(&binaries).await,
+        Command::Readme => readme::run(&binaries, &root).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);
