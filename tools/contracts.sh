@@ -13,6 +13,7 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "breaking edits" tools/checks/breaking.sh
+step "release command" tools/checks/release_baseline.sh
 step "consumers" contracts consumers
 step "old clients" tools/checks/old_clients.sh
 step "reflection" contracts explore
