@@ -21,12 +21,12 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     (
         "signalbox.router.v1.RouterService/StreamChatCompletion",
         r#"{"model": "echo", "messages": [{"role": "user", "content": "found by reflection"}]}"#,
-        &["reflection", "\"finish_reason\": \"stop\""],
+        &["reflection", "\"finishReason\": \"stop\""],
     ),
     (
         "signalbox.embeddings.v1.EmbeddingsService/CreateEmbeddings",
         r#"{"input": ["a red bicycle"], "model": "all-MiniLM-L6-v2"}"#,
-        &["\"prompt_tokens\": 5"],
+        &["\"promptTokens\": 5"],
     ),
     (
         "signalbox.guardrails.v1.GuardrailsService/RedactText",

@@ -94,6 +94,9 @@ impl Stage {
         )?;
         let process = Process::start(&binaries.join("signalbox"), &config, &[])?;
         std::fs::remove_file(&config)?;
+        // A status of 400 or more ends curl with 22: a path that is gone must not pass.
+        let curlrc = "fail-with-body\nsilent\nshow-error\n";
+        std::fs::write(folder.path().join(".curlrc"), curlrc)?;
         let tools = tools::folder()?;
         let mut folders = vec![
             binaries.to_owned(),
@@ -184,6 +187,7 @@ impl Stage {
             .args(arguments)
             .env("PATH", &self.path)
             .env("SIGNALBOX_URL", format!("http://{}", self.address))
+            .env("CURL_HOME", self.folder.path())
             .env("SHELL", "/bin/bash")
             .env("TERM", "dumb")
             .env_remove("SIGNALBOX_CONFIG")
@@ -199,6 +203,7 @@ impl Stage {
     }
 
     fn as_written(&self, command: &str) -> String {
-        command.replace(&self.address, ADDRESS)
+        let command = command.replace(&self.address, ADDRESS).replace('\\', "");
+        command.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
