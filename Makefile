@@ -76,3 +76,13 @@ bench-transcode: ## JSON to protobuf and back, beside two peers
 .PHONY: contracts
 contracts: setup ## Five languages of clients, pacts, gateways and hard cases, on the real binaries
 	@tools/contracts.sh
+
+.PHONY: release-baseline
+release-baseline: setup ## Move contracts/baseline to this contract; part of a release
+	@cargo build --quiet --locked --bins
+	@SIGNALBOX_BINARIES=$(TARGET)/debug tools/release/baseline.sh
+
+.PHONY: load
+load: setup binaries ## Load each service over gRPC and REST for 10 s; prints a table
+	@tools/setup/k6.sh
+	@python3 tools/load/run.py $(TARGET)/release --json $(TARGET)/bench/load.json

@@ -43,12 +43,14 @@ step "tree" tools/check-tree.sh
 step "build files" build_files
 step "contract lint" "$tools/node/node_modules/.bin/buf" lint proto
 step "contract format" "$tools/node/node_modules/.bin/buf" format --diff --exit-code proto
+step "contract breaks nothing" tools/checks/baseline.sh proto
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "google.api equals googleapis" googleapis
 step "dependencies" deny
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
+step "OpenAPI breaks nothing" env SIGNALBOX_BINARIES="$target/debug" tools/checks/baseline.sh openapi
 step "reference embeddings" "$tools/python/bin/python" tools/fixtures/embeddings_reference.py --check
 step "tests" cargo test --workspace --locked --no-fail-fast
 # Setting Bazel up needs root, where there is none; CI has no excuse.

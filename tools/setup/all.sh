@@ -18,6 +18,8 @@ for part in \
     deck \
     kubernetes \
     ratelimit \
-    redis; do
+    redis \
+    oasdiff \
+    ghz; do
     "$here/$part.sh"
 done

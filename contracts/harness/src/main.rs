@@ -6,8 +6,11 @@
 mod conformance;
 mod consumers;
 mod envoy;
+mod explore;
 mod mesh;
+mod openapi;
 mod platform;
+mod readme;
 mod tools;
 mod web;
 
@@ -44,6 +47,12 @@ enum Command {
     Consumers(consumers::Consumers),
     /// Proves the mesh promises with a real Envoy on each side of the service
     Mesh(mesh::Mesh),
+    /// Finds every service and message by reflection alone, as grpcurl's users do
+    Explore,
+    /// Prints the `OpenAPI` document that is served
+    Openapi(openapi::OpenApi),
+    /// Executes the examples of README.md as they stand
+    Readme,
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve,
 }
@@ -57,6 +66,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Conformance(conformance) => conformance.run(&binaries, &root).await,
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
         Command::Mesh(mesh) => mesh.run(&binaries, &root).await,
+        Command::Explore => explore::run(&binaries).await,
+        Command::Openapi(openapi) => openapi.run(&binaries).await,
+        Command::Readme => readme::run(&binaries, &root).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);

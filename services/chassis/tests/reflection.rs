@@ -7,6 +7,14 @@ mod common;
 use common::{NAME, Served};
 use signalbox_chassis::server::ServerConfig;
 
+/// What an error may carry; whoever reads it asks what it is.
+const ERROR_DETAILS: [&str; 4] = [
+    "google.rpc.BadRequest",
+    "google.rpc.ErrorInfo",
+    "google.rpc.QuotaFailure",
+    "google.rpc.RetryInfo",
+];
+
 macro_rules! lists_and_describes {
     ($test:ident, $version:ident) => {
         #[tokio::test]
@@ -22,10 +30,13 @@ macro_rules! lists_and_describes {
                 host: String::new(),
                 message_request: Some(message),
             };
-            let asked = tokio_stream::iter([
+            let symbol = |name: &str| ask(MessageRequest::FileContainingSymbol(name.to_owned()));
+            let mut asked = vec![
                 ask(MessageRequest::ListServices(String::new())),
-                ask(MessageRequest::FileContainingSymbol(NAME.to_owned())),
-            ]);
+                symbol(NAME),
+            ];
+            asked.extend(ERROR_DETAILS.map(symbol));
+            let asked = tokio_stream::iter(asked);
             let answers = client.server_reflection_info(asked).await.unwrap();
             let mut answers = answers.into_inner();
             let listed = answers.message().await.unwrap().unwrap().message_response;
@@ -47,6 +58,13 @@ macro_rules! lists_and_describes {
                 panic!("{described:?}");
             };
             assert!(!described.file_descriptor_proto.is_empty());
+            for detail in ERROR_DETAILS {
+                let answer = answers.message().await.unwrap().unwrap().message_response;
+                assert!(
+                    matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))),
+                    "{detail}: {answer:?}"
+                );
+            }
         }
     };
 }

@@ -185,6 +185,9 @@ impl Server {
                     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
                 )
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // An error's details travel as Any: a client that knows the contract
+                // by reflection alone asks here what BadRequest is.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(self.descriptors);
             // Only what is served: the descriptors hold the whole contract.
             self.names
