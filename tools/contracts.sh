@@ -13,4 +13,5 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
+step "pacts" contracts/pact/run.sh
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

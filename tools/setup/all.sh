@@ -3,6 +3,6 @@
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-for part in base python node go collector cargo; do
+for part in base python node go collector cargo pact; do
     "$here/$part.sh"
 done

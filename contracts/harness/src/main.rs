@@ -36,7 +36,11 @@ enum Command {
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
-    Serve,
+    Serve {
+        /// A setting that both servers get, as `signalbox up --set` takes it
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -46,8 +50,9 @@ async fn main() -> anyhow::Result<()> {
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
-        Command::Serve => {
-            let platform = platform::Platform::start(&binaries, &[]).await?;
+        Command::Serve { set } => {
+            let settings: Vec<&str> = set.iter().map(String::as_str).collect();
+            let platform = platform::Platform::start(&binaries, &settings).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);
             println!("export SIGNALBOX_TLS={}", platform.tls);
             println!("export SIGNALBOX_CA={}", platform.authority.display());

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Pacts: every consumer's tests write theirs anew, which must equal the committed ones;
+# then the real binaries are verified against them, and broken on purpose.
+#
+#     contracts/pact/run.sh            what `make contracts` runs
+#     contracts/pact/run.sh --write    replaces contracts/pacts by what the tests write
+#
+# Wants `cargo build --workspace --bins` done, and tools/setup/pact.sh. What the consumers'
+# tests print is shown where they fail only.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export SIGNALBOX_TOOLS_DIR=$tools
+export SIGNALBOX_BINARIES=${SIGNALBOX_BINARIES:-$target/debug}
+# A target folder of its own: nothing is shared with the workspace, not even the lock.
+export CARGO_TARGET_DIR=$target/pact
+# The Pact libraries would report each run to their makers.
+export PACT_DO_NOT_TRACK=true
+
+pact() { "$CARGO_TARGET_DIR/debug/signalbox-pact" "$@"; }
+
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+export SIGNALBOX_PACTS_OUT=$fresh/pacts
+mkdir "$SIGNALBOX_PACTS_OUT"
+
+quietly() {
+  "$@" > "$fresh/log" 2>&1 || { cat "$fresh/log"; echo "FAILED: $*"; exit 1; }
+}
+
+cargo build --quiet --locked --manifest-path contracts/pact/Cargo.toml --bins --tests
+quietly cargo test --quiet --locked --manifest-path contracts/pact/Cargo.toml
+quietly "$tools/pact-python/bin/python" contracts/pact/python/consumer_test.py
+quietly node --test contracts/pact/js/
+if [ "${1:-}" = --write ]; then
+  pact drift --write "$SIGNALBOX_PACTS_OUT"
+  exit
+fi
+pact drift "$SIGNALBOX_PACTS_OUT"
+pact check
