@@ -187,10 +187,10 @@ impl Shared {
         trailers: Option<&mut HeaderMap>,
     ) -> anyhow::Result<()> {
         match self.broken {
-            Break::HttpStatus { path: of, from, to } if of == path => {
-                if parts.status == StatusCode::from_u16(from)? {
-                    parts.status = StatusCode::from_u16(to)?;
-                }
+            Break::HttpStatus { path: of, from, to }
+                if of == path && parts.status.as_u16() == from =>
+            {
+                parts.status = StatusCode::from_u16(to)?;
             }
             Break::GrpcStatus { method, from, to } if path.strip_prefix('/') == Some(method) => {
                 // An error without a message has its status in the headers.
