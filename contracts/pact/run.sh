@@ -30,13 +30,19 @@ quietly() {
   "$@" > "$fresh/log" 2>&1 || { cat "$fresh/log"; echo "FAILED: $*"; exit 1; }
 }
 
-cargo build --quiet --locked --manifest-path contracts/pact/Cargo.toml --bins --tests
-quietly cargo test --quiet --locked --manifest-path contracts/pact/Cargo.toml
-quietly "$tools/pact-python/bin/python" contracts/pact/python/consumer_test.py
-quietly node --test contracts/pact/js/
+here=contracts/pact
+cargo() { command cargo "$1" --quiet --manifest-path "$here/Cargo.toml" "${@:2}"; }
+
+cargo fmt --check --package signalbox-pact
+cargo build --locked --bins --tests
+quietly cargo test --locked --lib --bins --test consumers
+quietly "$tools/pact-python/bin/python" "$here/python/consumer_test.py"
+quietly node --test "$here/js/"
 if [ "${1:-}" = --write ]; then
   pact drift --write "$SIGNALBOX_PACTS_OUT"
   exit
 fi
 pact drift "$SIGNALBOX_PACTS_OUT"
 pact check
+quietly cargo test --locked --test broker
+echo "published to and verified from a FAKE pact broker"
