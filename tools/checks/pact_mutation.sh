@@ -32,7 +32,10 @@ export CARGO_TARGET_DIR=$target/mutation
 # Builds the tree as it is, and serves it at $address.
 serve() {
   (cd "$scratch/tree" && cargo build --quiet --locked -p signalbox-guardrails --bin signalbox-guardrails)
-  "$CARGO_TARGET_DIR/debug/signalbox-guardrails" --set server.listen=127.0.0.1:0 > "$scratch/out" &
+  # Emptied here: the address of the last server must not be read again.
+  : > "$scratch/out"
+  "$CARGO_TARGET_DIR/debug/signalbox-guardrails" --set server.listen=127.0.0.1:0 \
+    --set telemetry.log_filter=error > "$scratch/out" &
   server=$!
   for _ in $(seq 300); do
     address=$(grep -oE '127\.0\.0\.1:[0-9]+' "$scratch/out" | head -n 1) || true

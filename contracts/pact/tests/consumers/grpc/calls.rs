@@ -425,6 +425,46 @@ async fn finds_personal_data() {
 }
 
 #[tokio::test]
+async fn names_the_detector_that_does_not_exist() {
+    let interaction = Interaction {
+        provider: GUARDRAILS,
+        description: "a check by an unknown detector",
+        state: None,
+        method: "signalbox.guardrails.v1.GuardrailsService/CheckText",
+        request: json!({"text": "hello", "detectors": ["nobody"]}),
+        status: "INVALID_ARGUMENT",
+        response: json_pattern!({
+            "code": 3,
+            "message": like!("detectors[0]: `nobody` does not exist"),
+            "details": [
+                {
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": "INVALID_FIELD",
+                    "domain": "signalbox",
+                },
+                {
+                    "@type": "type.googleapis.com/google.rpc.BadRequest",
+                    "fieldViolations": [{"field": "detectors[0]"}],
+                },
+            ],
+        }),
+    };
+    let call = async |channel| {
+        let mut client = GuardrailsServiceClient::new(channel);
+        let request = CheckTextRequest {
+            text: "hello".to_owned(),
+            detectors: vec!["nobody".to_owned()],
+            ..CheckTextRequest::default()
+        };
+        let status = client.check_text(with_key(request)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations[0].field, "detectors[0]");
+    };
+    interaction.relied_on_by(call).await;
+}
+
+#[tokio::test]
 async fn checks_several_texts() {
     let interaction = Interaction {
         provider: GUARDRAILS,
