@@ -24,4 +24,5 @@ step "old clients" tools/checks/old_clients.sh
 step "reflection" contracts explore
 step "documents" contracts readme
 step "load smoke" python3 tools/load/run.py "$target/debug" --smoke
+step "pacts" contracts/pact/run.sh
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

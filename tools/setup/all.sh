@@ -20,6 +20,7 @@ for part in \
     ratelimit \
     redis \
     oasdiff \
-    ghz; do
+    ghz \
+    pact; do
     "$here/$part.sh"
 done

@@ -17,6 +17,7 @@ mod web;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Checks of the contract against the real binaries
 ///
@@ -54,7 +55,11 @@ enum Command {
     /// Executes the examples of README.md as they stand
     Readme,
     /// Starts the platform of the checks and says where it is, until Ctrl-C
-    Serve,
+    Serve {
+        /// A setting that both servers get, as `signalbox up --set` takes it
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -69,13 +74,23 @@ async fn main() -> anyhow::Result<()> {
         Command::Explore => explore::run(&binaries).await,
         Command::Openapi(openapi) => openapi.run(&binaries).await,
         Command::Readme => readme::run(&binaries, &root).await,
-        Command::Serve => {
-            let platform = platform::Platform::start(&binaries, &[]).await?;
+        Command::Serve { set } => {
+            let settings: Vec<&str> = set.iter().map(String::as_str).collect();
+            let platform = platform::Platform::start(&binaries, &settings).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);
             println!("export SIGNALBOX_TLS={}", platform.tls);
             println!("export SIGNALBOX_CA={}", platform.authority.display());
             println!("export SIGNALBOX_UPSTREAM={}", platform.upstream);
-            Ok(tokio::signal::ctrl_c().await?)
+            ended().await
         }
+    }
+}
+
+/// Until Ctrl-C or SIGTERM; what was started ends with the value that holds it.
+async fn ended() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
     }
 }
