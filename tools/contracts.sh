@@ -13,4 +13,5 @@ contracts() { "$target/debug/signalbox-contracts" "$@"; }
 step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "consumers" contracts consumers
+step "hard cases of the protocol" contracts hard
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

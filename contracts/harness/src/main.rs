@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod consumers;
+mod hard;
 mod platform;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Runs the generated clients in five languages, plaintext and TLS
     Consumers(consumers::Consumers),
+    /// Runs the hard cases of the protocol: limits, floods, 10,000 streams, drains
+    Hard(hard::Hard),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve,
 }
@@ -46,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
     let root = std::path::absolute(&arguments.root)?;
     match arguments.command {
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
+        Command::Hard(hard) => hard.run(&binaries).await,
         Command::Serve => {
             let platform = platform::Platform::start(&binaries, &[]).await?;
             println!("export SIGNALBOX_PLAINTEXT={}", platform.plaintext);
