@@ -25,4 +25,5 @@ step "reflection" contracts explore
 step "documents" contracts readme
 step "load smoke" python3 tools/load/run.py "$target/debug" --smoke
 step "pacts" contracts/pact/run.sh
+step "hard cases of the protocol" contracts hard
 printf '\ncontracts hold, %d s\n' $((SECONDS - begun))

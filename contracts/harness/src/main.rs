@@ -7,6 +7,7 @@ mod conformance;
 mod consumers;
 mod envoy;
 mod explore;
+mod hard;
 mod mesh;
 mod openapi;
 mod platform;
@@ -54,6 +55,8 @@ enum Command {
     Openapi(openapi::OpenApi),
     /// Executes the examples of README.md as they stand
     Readme,
+    /// Runs the hard cases of the protocol: limits, floods, 10,000 streams, drains
+    Hard(hard::Hard),
     /// Starts the platform of the checks and says where it is, until Ctrl-C
     Serve {
         /// A setting that both servers get, as `signalbox up --set` takes it
@@ -71,6 +74,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Conformance(conformance) => conformance.run(&binaries, &root).await,
         Command::Consumers(consumers) => consumers.run(&binaries, &root).await,
         Command::Mesh(mesh) => mesh.run(&binaries, &root).await,
+        Command::Hard(hard) => hard.run(&binaries).await,
         Command::Explore => explore::run(&binaries).await,
         Command::Openapi(openapi) => openapi.run(&binaries).await,
         Command::Readme => readme::run(&binaries, &root).await,

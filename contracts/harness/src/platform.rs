@@ -4,7 +4,8 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -21,6 +22,7 @@ const MODELS: &[(&str, &str)] = &[
     ("broken", "fault/status=503"),
     ("limited", "fault/status=429,retry-after=2"),
     ("flaky", "fault/fail-first=2,status=503"),
+    ("flood", "fault/tokens=100000"),
 ];
 
 /// Signalbox twice, without and with TLS. Ended on drop.
@@ -33,6 +35,9 @@ pub(crate) struct Platform {
     pub(crate) authority: PathBuf,
     /// `http://127.0.0.1:PORT/v1` of the fault-injecting upstream.
     pub(crate) upstream: String,
+    /// What both servers are started with, and what makes one a TLS server.
+    pub(crate) config: PathBuf,
+    pub(crate) secured: Vec<String>,
     _upstream: FaultUpstream,
     _processes: [Process; 2],
     _folder: tempfile::TempDir,
@@ -54,7 +59,7 @@ impl Platform {
         let authority = write("authority.pem", &authority)?;
         let certificate = write("certificate.pem", &certificate)?;
         let key = write("key.pem", &key)?;
-        let secured = [
+        let secured = vec![
             format!("server.tls.certificate={}", certificate.display()),
             format!("server.tls.private_key={}", key.display()),
         ];
@@ -70,6 +75,8 @@ impl Platform {
             tls: format!("localhost:{port}"),
             authority,
             upstream: base_url,
+            config,
+            secured,
             _upstream: upstream,
             _processes: [plaintext, tls],
             _folder: folder,
@@ -131,6 +138,21 @@ impl Process {
                 .success()
         );
         Ok(())
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub mod reason {
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     /// The request is larger than the server accepts.
     pub const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
+    /// The message is compressed in a way that the server does not know.
+    pub const UNKNOWN_ENCODING: &str = "UNKNOWN_ENCODING";
     /// The bytes are no message of the method.
     pub const UNDECODABLE: &str = "UNDECODABLE";
     /// The caller's deadline passed.

@@ -179,14 +179,42 @@ async fn bytes_that_are_no_message_are_the_callers_fault() {
         .http2_prior_knowledge()
         .build()
         .unwrap();
-    let answer = client
-        .post(served.url(&format!("/{NAME}/CheckText")))
-        .header("content-type", "application/grpc")
-        .body(vec![0, 0, 0, 0, 2, 0xff, 0xff])
-        .send()
+    for (kind, bytes) in [
+        ("no such message", vec![0, 0, 0, 0, 2, 0xff, 0xff]),
+        ("no message at all", vec![]),
+        ("half a message", vec![0, 0, 0, 0, 9, 0x0a]),
+    ] {
+        let answer = client
+            .post(served.url(&format!("/{NAME}/CheckText")))
+            .header("content-type", "application/grpc")
+            .body(bytes)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["grpc-status"], "3", "{kind}");
+        assert!(answer.headers().contains_key("x-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_calls_that_begin_at_once_are_all_answered() {
+    const CALLS: usize = 1_000;
+    let served = Served::with(limits(|limits| limits.max_concurrent_requests = CALLS)).await;
+    let client = served.client().await;
+    // Small messages of streams that stay open: h2 takes too many for an attack.
+    let calls = (0..CALLS).map(|number| {
+        let mut client = client.clone();
+        async move {
+            let text = number.to_string();
+            let pieces = stream::iter([piece(&text)]).chain(stream::pending());
+            let mut answers = client.check_stream(pieces).await?.into_inner();
+            let answer = answers.message().await?.unwrap();
+            assert_eq!(answer.text, text);
+            Ok::<_, tonic::Status>(())
+        }
+    });
+    soon(futures_util::future::try_join_all(calls))
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["grpc-status"], "3");
-    assert!(answer.headers().contains_key("x-request-id"));
 }

@@ -30,7 +30,16 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an idle HTTP/2 client is asked whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 64 << 10;
-const MAX_STREAMS: u32 = 1_024;
+/// Bytes of one stream that a client may send before they are read.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same for all streams of a connection together, at least.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// h2 closes a connection whose unread small frames would cost it more than half that
+/// window, at 256 bytes a frame: a few hundred calls that begin at once, where the
+/// window is small. So much for each stream makes room for two frames of all of them.
+const WINDOW_OF_A_STREAM: u32 = 1 << 10;
+/// HTTP/2 has no larger one (RFC 9113, 6.9.1).
+const LARGEST_WINDOW: u32 = i32::MAX as u32;
 /// Pause after a failed accept, which is nearly always a lack of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,7 +58,7 @@ pub(super) async fn run(
     ));
     let server = Connections {
         app,
-        http: Arc::new(http()),
+        http: Arc::new(http(&limits)),
         graceful: GracefulShutdown::new(),
         cut,
     };
@@ -192,7 +201,11 @@ async fn drive<I>(
     }
 }
 
-fn http() -> Builder<TokioExecutor> {
+fn http(limits: &LimitsConfig) -> Builder<TokioExecutor> {
+    let streams = limits.max_streams_per_connection.max(1);
+    let connection_window = streams
+        .saturating_mul(WINDOW_OF_A_STREAM)
+        .clamp(CONNECTION_WINDOW, LARGEST_WINDOW);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -204,7 +217,8 @@ fn http() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE)
         .max_header_list_size(MAX_HEADER_BYTES)
-        .max_concurrent_streams(MAX_STREAMS)
-        .adaptive_window(true);
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(connection_window);
     builder
 }

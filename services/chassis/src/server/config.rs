@@ -77,6 +77,10 @@ pub struct LimitsConfig {
     pub max_concurrent_requests: usize,
     /// Open connections.
     pub max_connections: usize,
+    /// Calls in flight on one HTTP/2 connection, at least 1; a client keeps what is
+    /// over to itself until one ends. A proxy in front may carry all callers on a few
+    /// connections.
+    pub max_streams_per_connection: u32,
     /// Longest time for one request, in milliseconds; a caller's shorter deadline
     /// wins.
     pub max_timeout_ms: u64,
@@ -93,6 +97,7 @@ impl Default for LimitsConfig {
             max_response_bytes: 64 << 20,
             max_concurrent_requests: 512,
             max_connections: 4_096,
+            max_streams_per_connection: 1_024,
             max_timeout_ms: 600_000,
             per_caller: None,
         }

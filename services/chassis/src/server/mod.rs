@@ -1,13 +1,14 @@
 //! One port for everything: gRPC, gRPC-Web, REST, health, reflection, metrics.
 //!
 //! A request passes, from the outside in: REST transcoding or gRPC-Web, which make
-//! it a gRPC request; then observation, deadline, admission and message-size
-//! limits, which are the same for all three; then its handler. Only a REST request
-//! is admitted earlier, before its body is read.
+//! it a gRPC request; then observation, deadline, admission, message-size
+//! limits and decompression, which are the same for all three; then its handler.
+//! Only a REST request is admitted earlier, before its body is read.
 
 mod accept;
 mod admit;
 mod auth;
+mod compression;
 mod config;
 mod deadline;
 mod door;
@@ -226,6 +227,9 @@ impl Server {
                 let limit = self.config.limits.max_request_bytes;
                 move |inner| message_limit::MessageLimit::new(inner, limit)
             })
+            .layer(step::layer(compression::Compression::new(
+                self.config.limits.max_request_bytes,
+            )))
             .layer(step::layer(undecodable::Undecodable))
             .layer(step::layer(panics::CatchPanics))
             .service(routes);

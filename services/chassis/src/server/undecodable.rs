@@ -2,7 +2,7 @@
 //!
 //! tonic answers bytes that are no such message with INTERNAL and no details, as
 //! if the server were at fault. Its decoder offers no hook, so its answer is
-//! recognised by the text that it always begins with.
+//! recognised by the texts that it always begins with.
 
 use tonic::{Code, Status};
 
@@ -12,7 +12,13 @@ use super::{
 };
 use crate::{ApiError, error::reason};
 
-const TONICS_WORDS: &str = "failed to decode Protobuf message";
+/// A call that ends before its message is whole ends so too: also one that its caller
+/// resets, since hyper reads that as the end of the body.
+const TONICS_WORDS: [&str; 3] = [
+    "failed to decode Protobuf message",
+    "Missing request message.",
+    "Unexpected EOF decoding stream.",
+];
 
 /// The layer.
 #[derive(Clone)]
@@ -32,7 +38,10 @@ fn explained(response: &Response) -> Option<Status> {
     let status = Status::from_header_map(response.headers())?;
     // A handler may pass on such words from a service that it called itself: then
     // the caller's message is not at fault, and the handler's details tell.
-    let tonics_own = status.details().is_empty() && status.message().starts_with(TONICS_WORDS);
+    let tonics_own = status.details().is_empty()
+        && TONICS_WORDS
+            .iter()
+            .any(|words| status.message().starts_with(words));
     if status.code() != Code::Internal || !tonics_own {
         return None;
     }
