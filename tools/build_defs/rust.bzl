@@ -69,12 +69,13 @@ def rust_test(env = {}, rustc_flags = [], **kwargs):
         edition = EDITION,
         env = {
             "CARGO_MANIFEST_DIR": native.package_name(),
-            # Snapshots are compared, never written, and found from here.
-            "INSTA_UPDATE": "no",
-            "INSTA_WORKSPACE_ROOT": ".",
+            "INSTA_UPDATE": "no",  # snapshots are compared, never written
             # One thread for each model: the tests run several at once.
             "RAYON_NUM_THREADS": "1",
         } | env,
+        # Where snapshots are found from. Without it insta compiles in the folder of the
+        # sandbox, which no two builds share.
+        rustc_env = {"INSTA_WORKSPACE_ROOT": "."},
         rustc_flags = _FLAGS + rustc_flags,
         version = VERSION,
         **kwargs
