@@ -56,6 +56,7 @@ step "models" "$target/debug/signalbox" models pull
 step "OpenAPI breaks nothing" env SIGNALBOX_BINARIES="$target/debug" tools/checks/baseline.sh openapi
 step "reference embeddings" "$tools/python/bin/python" tools/fixtures/embeddings_reference.py --check
 step "tests" cargo test --workspace --locked --no-fail-fast
+step "contracts" tools/contracts.sh
 # Setting Bazel up needs root, where there is none; CI has no excuse.
 if [ -n "${CI:-}" ] || [ "$(id -u)" = 0 ] || type -P bazel bazelisk > /dev/null; then
   step "bazel" tools/bazel-test.sh
