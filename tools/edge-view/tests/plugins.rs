@@ -1,8 +1,9 @@
 //! What stands under a plugin's `config` is a field of that plugin: deck does not look,
 //! and Kong would refuse the whole file.
 //!
-//! The names are those of each plugin's `schema.lua` in Kong 3.9, of which only what the
-//! policy may use is listed.
+//! Only what the policy may use is listed. The names of `grpc-gateway`, `opentelemetry` and
+//! rate limiting's Redis were read in Kong's source; the others are of common knowledge,
+//! and Kong itself is yet to confirm them.
 #![allow(
     clippy::unwrap_used,
     reason = "a test stops where something is missing"
