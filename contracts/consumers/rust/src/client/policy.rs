@@ -1,5 +1,5 @@
 //! A gRPC service config, of which tonic reads none: deadlines and retries by method.
-//! Its shape: https://github.com/grpc/grpc/blob/master/doc/service_config.md.
+//! Its shape: <https://github.com/grpc/grpc/blob/master/doc/service_config.md>.
 
 use std::{sync::Arc, time::Duration};
 
