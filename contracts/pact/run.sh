@@ -10,9 +10,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-export SIGNALBOX_TOOLS_DIR=$tools
+export SIGNALBOX_TOOLS_DIR=$TOOLS
 export SIGNALBOX_BINARIES=${SIGNALBOX_BINARIES:-$target/debug}
 # A target folder of its own: nothing is shared with the workspace, not even the lock.
 export CARGO_TARGET_DIR=$target/pact
@@ -36,7 +36,7 @@ cargo() { command cargo "$1" --quiet --manifest-path "$here/Cargo.toml" "${@:2}"
 cargo fmt --check --package signalbox-pact
 cargo build --locked --bins --tests
 quietly cargo test --locked --lib --bins --test consumers
-quietly "$tools/pact-python/bin/python" "$here/python/consumer_test.py"
+quietly "$TOOLS/pact-python/bin/python" "$here/python/consumer_test.py"
 quietly node --test "$here/js/"
 if [ "${1:-}" = --write ]; then
   pact drift --write "$SIGNALBOX_PACTS_OUT"

@@ -11,13 +11,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 binaries=${SIGNALBOX_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}
 baseline=contracts/baseline
 
 case ${1:-} in
     proto)
-        "$tools/node/node_modules/.bin/buf" breaking "${2:-proto}" --against "$baseline/signalbox.binpb"
+        "$TOOLS/node/node_modules/.bin/buf" breaking "${2:-proto}" --against "$baseline/signalbox.binpb"
         ;;
     openapi)
         document=${2:-}
@@ -26,7 +26,7 @@ case ${1:-} in
             trap 'rm -f "$document"' EXIT
             "$binaries/signalbox-contracts" --binaries "$binaries" openapi >"$document"
         fi
-        "$tools/bin/oasdiff" breaking --fail-on ERR --severity-levels "$baseline/severity.txt" \
+        "$TOOLS/bin/oasdiff" breaking --fail-on ERR --severity-levels "$baseline/severity.txt" \
             "$baseline/openapi.json" "$document"
         ;;
     *)

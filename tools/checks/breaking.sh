@@ -8,10 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 binaries=${SIGNALBOX_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}
-buf=$tools/node/node_modules/.bin/buf
-python=$tools/python/bin/python
+buf=$TOOLS/node/node_modules/.bin/buf
+python=$TOOLS/python/bin/python
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -3,7 +3,7 @@
 # wrong copy of either is refused.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 kong=k8s/gateway/kong
 
 work=$(mktemp -d)
@@ -16,12 +16,12 @@ DECK_SIGNALBOX_JWT_PUBLIC_KEY=$(openssl pkey -in "$work/key.pem" -pubout)
 export DECK_SIGNALBOX_JWT_PUBLIC_KEY
 export DECK_SIGNALBOX_APPLICATION_KEY=a-key DECK_SIGNALBOX_JWT_ISSUER=https://issuer.example
 
-deck() { "$tools/bin/deck" "$@"; }
+deck() { "$TOOLS/bin/deck" "$@"; }
 # As the init container does.
 render() { deck file render --populate-env-vars --output-file "$1" "$2"; }
 validate_manifests() {
-    "$tools/bin/kustomize" build "$1" >"$work/manifests.yaml" &&
-        "$tools/kubernetes/bin/kubernetes-validate" --strict "$work/manifests.yaml"
+    "$TOOLS/bin/kustomize" build "$1" >"$work/manifests.yaml" &&
+        "$TOOLS/kubernetes/bin/kubernetes-validate" --strict "$work/manifests.yaml"
 }
 
 # green WHAT COMMAND...
@@ -71,7 +71,7 @@ red "an access group without a name" "group is required" deck file validate "$wo
 edited 's/name: router-get-policy/name: router-list-models/'
 red "two routes of one name" "already exists" deck file validate "$work/edited.yaml"
 red "a credential that is not given" "DECK_SIGNALBOX_APPLICATION_KEY" \
-    env -u DECK_SIGNALBOX_APPLICATION_KEY "$tools/bin/deck" file validate $kong/kong.yaml
+    env -u DECK_SIGNALBOX_APPLICATION_KEY "$TOOLS/bin/deck" file validate $kong/kong.yaml
 
 green "kustomize builds and Kubernetes' schemas accept the manifests" validate_manifests $kong
 echo "   $(grep -c '^kind:' "$work/manifests.yaml") objects"

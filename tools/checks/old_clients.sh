@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 binaries=${SIGNALBOX_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,7 +28,7 @@ sed -i -e '/^message Finding {/,/^}/{/ score = 7;/d}' \
     -e '/^message CheckTextRequest {/,/^}/{/ policy = 3;/d}' \
     -e '/^  rpc ListPolicies(/,/^  }/d' "$guardrails"
 # To be sure that it lacks what it is said to lack, and is otherwise a contract.
-"$tools/node/node_modules/.bin/buf" build "$work/reduced" --as-file-descriptor-set --output "$work/reduced.binpb"
+"$TOOLS/node/node_modules/.bin/buf" build "$work/reduced" --as-file-descriptor-set --output "$work/reduced.binpb"
 if tools/checks/baseline.sh proto "$work/reduced" >"$work/log"; then
     echo "old_clients.sh: the reduced contract lacks nothing; mend the cuts" >&2
     exit 1

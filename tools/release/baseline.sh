@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
+. tools/cache.sh
 binaries=${SIGNALBOX_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}
 baseline=contracts/baseline
 
@@ -34,7 +34,7 @@ fi
 # Made aside first: a failure half way leaves the old baseline whole.
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
-"$tools/node/node_modules/.bin/buf" build proto --as-file-descriptor-set --exclude-source-info \
+"$TOOLS/node/node_modules/.bin/buf" build proto --as-file-descriptor-set --exclude-source-info \
     --output "$new/signalbox.binpb"
 "$binaries/signalbox-contracts" --binaries "$binaries" openapi >"$new/openapi.json"
 printf '%s\n' "$version" >"$new/VERSION"

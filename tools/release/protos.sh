@@ -7,7 +7,8 @@ set -euo pipefail
 [ $# -gt 0 ] || { sed -n 's/^# \(protos.sh.*\)/\1/p' "$0" >&2; exit 2; }
 folder=$1
 set=${2:-$(dirname "$0")/../../contracts/baseline/signalbox.binpb}
-grpcurl=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}/bin/grpcurl
+. "$(dirname "$0")/../cache.sh"
+grpcurl=$TOOLS/bin/grpcurl
 
 mkdir -p "$folder"
 for service in $("$grpcurl" -protoset "$set" list); do

@@ -8,8 +8,8 @@ tree=$(cd "$(dirname "$0")/../../../proto" && pwd)
 proto=$(cd "${SIGNALBOX_PROTO:-$tree}" && pwd)
 cd "$(dirname "$0")"
 export SIGNALBOX_RPCS="${SIGNALBOX_RPCS:-$tree/../contracts/rpcs.json}"
-tools=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}
-PATH=$PATH:$tools/node/node_modules/.bin
+. ../../../tools/cache.sh
+PATH=$PATH:$TOOLS/node/node_modules/.bin
 command -v buf >/dev/null || {
     echo "buf is missing; run tools/setup/node.sh" >&2
     exit 1

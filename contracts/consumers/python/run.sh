@@ -7,7 +7,8 @@ tree=$(cd "$(dirname "$0")/../../../proto" && pwd)
 proto=$(cd "${SIGNALBOX_PROTO:-$tree}" && pwd)
 cd "$(dirname "$0")"
 export SIGNALBOX_RPCS="${SIGNALBOX_RPCS:-$tree/../contracts/rpcs.json}"
-bin=${SIGNALBOX_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/tools}/consumers-python/bin
+. ../../../tools/cache.sh
+bin=$TOOLS/consumers-python/bin
 [ -x "$bin/python" ] || {
     echo "the packages are missing; run tools/setup/consumers-python.sh" >&2
     exit 1
