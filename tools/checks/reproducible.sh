@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 . tools/bazel-offline/common.sh
 [ $# -gt 0 ] || set -- //...
 
+commit=$(git rev-parse HEAD)
 work=$(mktemp -d -p /var/tmp)
 cleanup() {
     for clone in "$work/one" "$work/another/quite/different/place"; do
@@ -30,6 +31,7 @@ build() {
     done
     shift
     git clone --quiet . "$clone"
+    git -C "$clone" checkout --quiet "$commit" # HEAD may move between the two
     # Other times of change, too.
     find "$clone" -name .git -prune -o -type f -print0 | xargs -0 touch -d "$(shuf -i 1-3000 -n 1) days ago"
     local started=$SECONDS
