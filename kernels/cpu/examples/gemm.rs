@@ -67,7 +67,10 @@ fn main() {
                 for (mode, name) in ["f32", "i16"].into_iter().enumerate() {
                     let rate = best[2 * index + mode];
                     let share = 100.0 * rate / peaks[index][mode];
-                    print!("  {} {name} {rate:6.1} ({share:3.0}%)", cpu.level().as_str());
+                    print!(
+                        "  {} {name} {rate:6.1} ({share:3.0}%)",
+                        cpu.level().as_str()
+                    );
                 }
             }
             let rivals = &best[2 * cpus.len()..];
@@ -136,7 +139,9 @@ fn measure_peaks(level: Level, [real, whole]: &mut [f64; 2]) {
             // SAFETY: the level is one that this processor has.
             keep(real, per_loop * 32.0, || unsafe { peak::fma_512(STEPS) });
             // SAFETY: the same.
-            keep(whole, per_loop * 64.0, || unsafe { peak::dpwssd_512(STEPS) });
+            keep(whole, per_loop * 64.0, || unsafe {
+                peak::dpwssd_512(STEPS)
+            });
         }
         _ => {}
     }

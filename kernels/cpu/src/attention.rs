@@ -78,6 +78,9 @@ impl Cpu {
             }
             length("bias", heads.count * (2 * bias.reach - 1), bias.bias.len())?;
         }
+        if tokens == 0 {
+            return Ok(());
+        }
         let buffers = &mut workspace.attention;
         dispatch!(self, kernel => attention(kernel, heads, qkv, context, bias, buffers));
         Ok(())

@@ -17,9 +17,7 @@ use crate::{
     rows::Norm,
 };
 
-/// Rows of a block.
-const BLOCK_ROWS: usize = 96;
-/// The deepest slice in f32: 24 KiB of a panel, 144 KiB of a block.
+/// The deepest slice in f32: 24 KiB of a panel.
 const SLICE: usize = 384;
 
 /// What is done to a layer's sums before they leave the cache.
@@ -148,7 +146,7 @@ fn linear_f32<K: Kernel>(
     let stride = K::PANELS * COLUMNS;
     const NO_BIAS: [f32; MAX_PANELS * COLUMNS] = [0.0; MAX_PANELS * COLUMNS];
 
-    for (first, count) in parts(rows, BLOCK_ROWS, K::ROWS) {
+    for (first, count) in parts(rows, K::BLOCK_ROWS, K::ROWS) {
         let input = &input[first * inputs..][..count * inputs];
         let output = &mut output[first * outputs..][..count * outputs];
         for (from, depth) in parts(inputs, SLICE, 1) {
@@ -204,10 +202,14 @@ fn linear_i16<K: Kernel>(
     let residual = matches!(epilogue, Epilogue::AddNorm(_));
     let mut tile = Tile([0; MAX_ROWS * MAX_PANELS * COLUMNS]);
     let stride = K::PANELS * COLUMNS;
-    let pairs = sized(&mut workspace.pairs, BLOCK_ROWS.min(rows) * depth, [0; 2]);
-    let units = sized(&mut workspace.units, BLOCK_ROWS.min(rows), 0.0);
+    let pairs = sized(
+        &mut workspace.pairs,
+        K::BLOCK_ROWS.min(rows) * depth,
+        [0; 2],
+    );
+    let units = sized(&mut workspace.units, K::BLOCK_ROWS.min(rows), 0.0);
 
-    for (first, count) in parts(rows, BLOCK_ROWS, K::ROWS) {
+    for (first, count) in parts(rows, K::BLOCK_ROWS, K::ROWS) {
         let input = &input[first * inputs..][..count * inputs];
         let output = &mut output[first * outputs..][..count * outputs];
         let quantised = pairs.chunks_exact_mut(depth).zip(units.iter_mut());

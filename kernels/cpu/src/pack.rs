@@ -69,7 +69,7 @@ fn check(
             return Err(ShapeError::Empty { what });
         }
     }
-    let expected = outputs.checked_mul(inputs).unwrap_or(usize::MAX);
+    let expected = outputs.saturating_mul(inputs);
     length("weight", expected, weight.len())?;
     let bias = bias.map_or_else(|| vec![0.0; outputs], <[f32]>::to_vec);
     length("bias", outputs, bias.len())?;

@@ -49,6 +49,8 @@ pub(crate) trait Kernel: Copy {
     const ROWS: usize;
     /// The most panels of a tile.
     const PANELS: usize;
+    /// Rows of activations kept in the second-level cache while all weights pass.
+    const BLOCK_ROWS: usize;
 
     /// `output[i][j] = sum over k of a[i][k] * b[k][j]`, rows of the output `stride`
     /// apart.
@@ -193,6 +195,28 @@ macro_rules! for_rows {
 }
 #[cfg(target_arch = "x86_64")]
 pub(crate) use for_rows;
+
+/// Runs `$body` for every k below `$depth`, four to a turn: addresses are then
+/// worked out once in four steps, and the ports stay free for the multipliers.
+#[cfg(target_arch = "x86_64")]
+macro_rules! in_steps {
+    ($depth:expr, |$k:ident| $body:block) => {{
+        let depth = $depth;
+        let mut first = 0;
+        while first + 4 <= depth {
+            for step in 0..4 {
+                let $k = first + step;
+                $body
+            }
+            first += 4;
+        }
+        for $k in first..depth {
+            $body
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use in_steps;
 
 #[cfg(test)]
 mod tests;

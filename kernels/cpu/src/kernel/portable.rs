@@ -35,6 +35,8 @@ fn product<A: Copy, B, C: Copy + Default>(
 impl Kernel for Portable {
     const ROWS: usize = 6;
     const PANELS: usize = 1;
+    // 144 KiB of 384 values each: caches of 512 KiB hold it beside weights and output.
+    const BLOCK_ROWS: usize = 96;
 
     fn product_f32(self, a: Rows<'_, f32>, b: Panels<'_, Row>, output: &mut [f32], stride: usize) {
         product(a, b, output, stride, |sums, a, b| {
