@@ -2,7 +2,8 @@
 //!
 //! Everything between token ids and a text's vector that costs time: linear layers
 //! with what follows them ([`Cpu::linear_f32`], [`Cpu::linear_i16`]), attention
-//! ([`Cpu::attention`]), embeddings, layer normalisation and pooling. A call runs on
+//! ([`Cpu::attention`]), embeddings, layer normalisation and pooling; and [`Stack`], which
+//! runs a BERT encoder's layers from these. A call runs on
 //! the caller's thread, on slices; threads, batches and files are the encoder's matter.
 //!
 //! ```
@@ -44,6 +45,7 @@ mod error;
 mod kernel;
 mod linear;
 mod math;
+mod model;
 mod pack;
 mod rows;
 
@@ -51,5 +53,6 @@ pub use attention::{Heads, RelativeBias};
 pub use dispatch::{Cpu, Level};
 pub use error::ShapeError;
 pub use linear::{Epilogue, Workspace};
+pub use model::{Activations, LayerWeights, Linear, LinearWeights, Mode, Stack};
 pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI16};
 pub use rows::{Embeddings, Norm, Pool, normalise};
