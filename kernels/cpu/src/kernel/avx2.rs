@@ -6,12 +6,14 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps,
-    _mm256_load_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_ps,
+    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_broadcast_ss, _mm256_fmadd_ps,
+    _mm256_load_ps, _mm256_load_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_ps,
     _mm256_setzero_si256, _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
-use super::{Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions, row_methods};
+use super::{
+    AHEAD, Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions, row_methods,
+};
 use crate::{
     math::Finish,
     pack::{PairRow, Row},
@@ -43,6 +45,7 @@ fn product_f32<const ROWS: usize, const PANELS: usize>(
     in_steps!(b.depth, |k| {
         // SAFETY: k < depth, which `check_tile` found to lie inside; a `Row` is 16
         // values, aligned to 64 bytes.
+        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         let weights = unsafe {
             let row = rows.add(k).cast::<f32>();
             [_mm256_load_ps(row), _mm256_load_ps(row.add(8))]
@@ -77,6 +80,7 @@ fn product_i16<const ROWS: usize, const PANELS: usize>(
     in_steps!(b.depth, |k| {
         // SAFETY: k < depth, which `check_tile` found to lie inside; a `PairRow` is 64
         // bytes, aligned to 64.
+        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         let weights = unsafe {
             let row = rows.add(k).cast::<__m256i>();
             [_mm256_load_si256(row), _mm256_load_si256(row.add(1))]
@@ -138,6 +142,7 @@ fn product_i16_six(
         unsafe {
             asm!(
                 "2:",
+                "prefetcht0 [{b} + {ahead}]",
                 "vmovdqa {low}, ymmword ptr [{b}]",
                 "vmovdqa {high}, ymmword ptr [{b} + 32]",
                 row!("{a}", "s0", "s1"),
@@ -156,6 +161,7 @@ fn product_i16_six(
                 stride = in(reg) a.stride * size_of::<[i16; 2]>(),
                 b = inout(reg) b.rows.as_ptr() => _,
                 depth = inout(reg) b.depth => _,
+                ahead = const AHEAD * size_of::<PairRow>(),
                 low = out(ymm_reg) _,
                 high = out(ymm_reg) _,
                 pair = out(ymm_reg) _,

@@ -5,13 +5,14 @@
 //! AVX2 and needs half as many.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
-    _mm512_storeu_si512,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
+    _mm512_load_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use super::{
-    COLUMNS, Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions, row_methods,
+    AHEAD, COLUMNS, Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions,
+    row_methods,
 };
 use crate::{
     math::Finish,
@@ -52,6 +53,10 @@ fn product_f32<const ROWS: usize, const PANELS: usize>(
     in_steps!(b.depth, |k| {
         let mut weights = [_mm512_setzero_ps(); PANELS];
         for (p, weights) in weights.iter_mut().enumerate() {
+            // Large tiles are slow enough to need none, and have no register left for it.
+            if ROWS <= 8 {
+                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
+            }
             // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
             // inside; a `Row` is 16 values, aligned to 64 bytes.
             *weights = unsafe { _mm512_load_ps(rows.add(p * b.stride + k).cast()) };
@@ -87,6 +92,10 @@ fn product_i16<const ROWS: usize, const PANELS: usize>(
     in_steps!(b.depth, |k| {
         let mut weights = [_mm512_setzero_si512(); PANELS];
         for (p, weights) in weights.iter_mut().enumerate() {
+            // Large tiles are slow enough to need none, and have no register left for it.
+            if ROWS <= 8 {
+                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
+            }
             // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
             // inside; a `PairRow` is 64 bytes, aligned to 64.
             *weights = unsafe { _mm512_load_si512(rows.add(p * b.stride + k).cast::<__m512i>()) };

@@ -25,6 +25,12 @@ pub(crate) const MAX_ROWS: usize = 12;
 /// The most panels of any set's tile.
 pub(crate) const MAX_PANELS: usize = 2;
 
+/// Weights are asked for this many cache lines before their use: in a model they come
+/// from the last-level cache or from memory, and the processor's own prefetching stops
+/// at each page.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const AHEAD: usize = 48;
+
 /// Rows of activations: row i is `values[i * stride..][..depth]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a, T> {
