@@ -43,9 +43,9 @@ fn product_f32<const ROWS: usize, const PANELS: usize>(
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
     let (values, rows) = (a.values.as_ptr(), b.rows.as_ptr());
     in_steps!(b.depth, |k| {
+        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         // SAFETY: k < depth, which `check_tile` found to lie inside; a `Row` is 16
         // values, aligned to 64 bytes.
-        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         let weights = unsafe {
             let row = rows.add(k).cast::<f32>();
             [_mm256_load_ps(row), _mm256_load_ps(row.add(8))]
@@ -78,9 +78,9 @@ fn product_i16<const ROWS: usize, const PANELS: usize>(
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
     let (values, rows) = (a.values.as_ptr().cast::<i32>(), b.rows.as_ptr());
     in_steps!(b.depth, |k| {
+        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         // SAFETY: k < depth, which `check_tile` found to lie inside; a `PairRow` is 64
         // bytes, aligned to 64.
-        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
         let weights = unsafe {
             let row = rows.add(k).cast::<__m256i>();
             [_mm256_load_si256(row), _mm256_load_si256(row.add(1))]
