@@ -3,7 +3,7 @@
 //! For each head keys and values are packed into panels (the keys transposed); then a
 //! tile's height of queries at a time goes through scores, softmax and the product
 //! with the values. A tile's scores stay in the first-level cache at every length that
-//! encoders allow (12 rows x 512 tokens: 24 KiB), and the full matrix of scores is
+//! encoders allow (10 rows x 512 tokens: 20 KiB), and the full matrix of scores is
 //! never written: the row-wise half of FlashAttention (Dao et al., arXiv 2205.14135);
 //! the running maximum is not needed where a whole row fits. The division by the
 //! softmax's sum is left to the product's `width` columns.

@@ -22,7 +22,7 @@
 //! - Weights are packed once into panels of 16 columns in the order of use; rows of
 //!   activations are read where they lie; blocks keep either in the cache that fits
 //!   (Goto and van de Geijn, ACM TOMS 34(3), 2008). See `pack` and `linear`.
-//! - A tile of sums lives in registers: 6 x 16 with AVX2, 12 x 32 with AVX-512.
+//! - A tile of sums lives in registers: 6 x 16 with AVX2, 10 x 32 with AVX-512.
 //! - `i16`: activations as 14-bit, weights as up to 16-bit whole numbers, exact 32-bit
 //!   sums that cannot overflow because packing bounds them. 14 bits of activation lose
 //!   next to nothing, and one instruction multiplies twice as many as in f32.

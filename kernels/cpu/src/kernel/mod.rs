@@ -21,7 +21,7 @@ pub(crate) mod portable;
 /// Columns of a panel.
 pub(crate) const COLUMNS: usize = 16;
 /// The most rows of any set's tile.
-pub(crate) const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 10;
 /// The most panels of any set's tile.
 pub(crate) const MAX_PANELS: usize = 2;
 
@@ -190,7 +190,7 @@ macro_rules! for_rows {
     ($count:expr, $function:path, $panels:literal, [$($rows:literal)*], $arguments:tt) => {
         match $count {
             $($rows => $crate::kernel::for_rows!(@call $function, $rows, $panels, $arguments),)*
-            other => unreachable!("a tile has at most 12 rows, not {other}"),
+            other => unreachable!("a tile has at most 10 rows, not {other}"),
         }
     };
     (@call $function:path, $rows:literal, $panels:literal, ($($argument:expr),*)) => {{
