@@ -1,0 +1,228 @@
+//! What one instruction set does: products of small tiles, and the work on rows.
+//!
+//! `portable` is the scalar twin of every other: same function, same arguments, same
+//! result (bit for bit where the sums are whole numbers). The tests of this module
+//! hold each set to it.
+//!
+//! A further set (NEON, say) is one file with the three products and one
+//! `row_functions!` line, a variant of `Level`, and an arm in `Cpu`'s two matches.
+
+use crate::{
+    math::Finish,
+    pack::{PairRow, Row},
+};
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+/// Columns of a panel.
+pub(crate) const COLUMNS: usize = 16;
+/// The most rows of any set's tile.
+pub(crate) const MAX_ROWS: usize = 10;
+/// The most panels of any set's tile.
+pub(crate) const MAX_PANELS: usize = 2;
+
+/// Weights are asked for this many cache lines before their use: in a model they come
+/// from the last-level cache or from memory, and the processor's own prefetching stops
+/// at each page.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const AHEAD: usize = 48;
+
+/// Rows of activations: row i is `values[i * stride..][..depth]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+}
+
+/// Adjacent panels of weights, `depth` rows of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a, T> {
+    /// Panel p is `rows[p * stride..][..depth]`.
+    pub(crate) rows: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+    pub(crate) depth: usize,
+}
+
+/// One instruction set. A value of the type is the proof that the processor has it.
+pub(crate) trait Kernel: Copy {
+    /// The most rows of a tile.
+    const ROWS: usize;
+    /// The most panels of a tile.
+    const PANELS: usize;
+    /// Rows of activations kept in the second-level cache while all weights pass.
+    const BLOCK_ROWS: usize;
+
+    /// `output[i][j] = sum over k of a[i][k] * b[k][j]`, rows of the output `stride`
+    /// apart.
+    fn product_f32(self, a: Rows<'_, f32>, b: Panels<'_, Row>, output: &mut [f32], stride: usize);
+
+    /// As [`Self::product_f32`] over pairs of k, summed in i32 (wrapping).
+    fn product_i16(
+        self,
+        a: Rows<'_, [i16; 2]>,
+        b: Panels<'_, PairRow>,
+        output: &mut [i32],
+        stride: usize,
+    );
+
+    fn finish_f32(self, tile: &[f32], finish: Finish<'_>);
+    fn finish_i32(self, tile: &[i32], rows: &[f32], columns: &[f32], finish: Finish<'_>);
+    fn gelu(self, values: &mut [f32]);
+    fn amax(self, values: &[f32]) -> f32;
+    fn quantise(self, values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]);
+    fn softmax(self, row: &mut [f32]) -> f32;
+    fn scaled(self, tile: &[f32], factor: f32, output: &mut [f32]);
+    fn add(self, row: &mut [f32], other: &[f32]);
+    fn layer_norm(self, row: &mut [f32], scale: &[f32], shift: &[f32], eps: f32);
+}
+
+/// The functions on rows, compiled for one set: `math`'s source in a wrapper each.
+#[cfg(target_arch = "x86_64")]
+macro_rules! row_functions {
+    ($features:literal) => {
+        mod rows {
+            use crate::math::{self, Finish};
+
+            #[target_feature(enable = $features)]
+            pub(super) fn finish_f32(tile: &[f32], finish: Finish<'_>) {
+                math::finish_f32::<true>(tile, finish);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn finish_i32(
+                tile: &[i32],
+                rows: &[f32],
+                columns: &[f32],
+                finish: Finish<'_>,
+            ) {
+                math::finish_i32::<true>(tile, rows, columns, finish);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn gelu(values: &mut [f32]) {
+                math::gelu_all::<true>(values);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn amax(values: &[f32]) -> f32 {
+                math::amax(values)
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]) {
+                math::quantise(values, inverse, pairs);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn softmax(row: &mut [f32]) -> f32 {
+                math::softmax::<true>(row)
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn scaled(tile: &[f32], factor: f32, output: &mut [f32]) {
+                math::scaled(tile, factor, output);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn add(row: &mut [f32], other: &[f32]) {
+                math::add(row, other);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], eps: f32) {
+                math::layer_norm::<true>(row, scale, shift, eps);
+            }
+        }
+    };
+}
+
+/// The trait's functions on rows, each a call of its wrapper.
+#[cfg(target_arch = "x86_64")]
+macro_rules! row_methods {
+    () => {
+        row_methods! {
+            finish_f32(tile: &[f32], finish: Finish<'_>);
+            finish_i32(tile: &[i32], units: &[f32], columns: &[f32], finish: Finish<'_>);
+            gelu(values: &mut [f32]);
+            amax(values: &[f32]) -> f32;
+            quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]);
+            softmax(row: &mut [f32]) -> f32;
+            scaled(tile: &[f32], factor: f32, output: &mut [f32]);
+            add(row: &mut [f32], other: &[f32]);
+            layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], eps: f32);
+        }
+    };
+    ($($name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
+        fn $name(self, $($argument: $type),*) $(-> $result)? {
+            // SAFETY: `self` exists, so the processor has the set (see `new`).
+            unsafe { rows::$name($($argument),*) }
+        }
+    )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use {row_functions, row_methods};
+
+/// Panics unless the slices hold all that a tile of `rows` x `panels` will touch; the
+/// vector kernels read and write without further checks on the strength of it.
+#[inline(always)]
+pub(crate) fn check_tile<A, B, C>(
+    a: &Rows<'_, A>,
+    b: &Panels<'_, B>,
+    output: &[C],
+    stride: usize,
+    rows: usize,
+    panels: usize,
+) {
+    assert!(a.count == rows && b.count == panels);
+    // The strides are those of slices in memory, so nothing here can overflow.
+    assert!(a.values.len() >= (rows - 1) * a.stride + b.depth);
+    assert!(b.rows.len() >= (panels - 1) * b.stride + b.depth);
+    assert!(stride >= panels * COLUMNS && output.len() >= (rows - 1) * stride + panels * COLUMNS);
+}
+
+/// A tile of sums, on the stack and in the first-level cache.
+#[repr(align(64))]
+pub(crate) struct Tile<T>(pub(crate) [T; MAX_ROWS * MAX_PANELS * COLUMNS]);
+
+/// Calls `$function::<rows, panels>` for the row count at hand: the kernels' loops are
+/// unrolled for each.
+#[cfg(target_arch = "x86_64")]
+macro_rules! for_rows {
+    ($count:expr, $function:path, $panels:literal, [$($rows:literal)*], $arguments:tt) => {
+        match $count {
+            $($rows => $crate::kernel::for_rows!(@call $function, $rows, $panels, $arguments),)*
+            other => unreachable!("a tile has at most 10 rows, not {other}"),
+        }
+    };
+    (@call $function:path, $rows:literal, $panels:literal, ($($argument:expr),*)) => {{
+        use $function as function;
+        // SAFETY: `self` exists, so the processor has the set (see `new`).
+        unsafe { function::<$rows, $panels>($($argument),*) }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use for_rows;
+
+/// Runs `$body` for every k below `$depth`, four to a turn: addresses are then
+/// worked out once in four steps, and the ports stay free for the multipliers.
+#[cfg(target_arch = "x86_64")]
+macro_rules! in_steps {
+    ($depth:expr, |$k:ident| $body:block) => {{
+        let depth = $depth;
+        let mut first = 0;
+        while first + 4 <= depth {
+            for step in 0..4 {
+                let $k = first + step;
+                $body
+            }
+            first += 4;
+        }
+        for $k in first..depth {
+            $body
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use in_steps;
+
+#[cfg(test)]
+mod tests;

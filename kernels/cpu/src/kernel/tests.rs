@@ -1,0 +1,215 @@
+//! Every set against its portable twin, over random shapes.
+
+use proptest::prelude::*;
+
+use super::{COLUMNS, Kernel, Panels, Rows, portable::Portable};
+use crate::{
+    dispatch::{Cpu, Level, dispatch},
+    math::Finish,
+    pack::{PairRow, Row},
+};
+
+fn sets() -> Vec<Cpu> {
+    Level::ALL.into_iter().filter_map(Cpu::with).collect()
+}
+
+fn values(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as i32 as f32 / 2_147_483_648.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// Every i16 there is, the extremes often.
+fn whole(count: usize, seed: u32) -> Vec<i16> {
+    let extreme = |v: f32| match (v * 8.0) as i32 {
+        7 => i16::MAX,
+        -7 => i16::MIN,
+        _ => (v * 40_000.0) as i16,
+    };
+    values(count, seed).into_iter().map(extreme).collect()
+}
+
+fn product_f32<K: Kernel>(kernel: K, shape: [usize; 3], slack: usize, seed: u32) -> Vec<f32> {
+    let [rows, panels, depth] = shape;
+    let (a_stride, b_stride) = (depth + slack, depth + 2 * slack);
+    let a = values(rows * a_stride, seed);
+    let b: Vec<Row> = values(panels * b_stride * COLUMNS, seed + 2)
+        .as_chunks()
+        .0
+        .iter()
+        .map(|row| Row(*row))
+        .collect();
+    let stride = panels * COLUMNS + slack;
+    let mut output = vec![7.0; rows * stride];
+    for (row, rows) in crate::linear::steps(rows, K::ROWS) {
+        for (panel, panels) in crate::linear::steps(panels, K::PANELS) {
+            let a = Rows {
+                values: &a[row * a_stride..],
+                stride: a_stride,
+                count: rows,
+            };
+            let b = Panels {
+                rows: &b[panel * b_stride..],
+                stride: b_stride,
+                count: panels,
+                depth,
+            };
+            kernel.product_f32(a, b, &mut output[row * stride + panel * COLUMNS..], stride);
+        }
+    }
+    output
+}
+
+fn product_i16<K: Kernel>(kernel: K, shape: [usize; 3], slack: usize, seed: u32) -> Vec<i32> {
+    let [rows, panels, depth] = shape;
+    let (a_stride, b_stride) = (depth + slack, depth + 2 * slack);
+    let a = whole(2 * rows * a_stride, seed);
+    let a = a.as_chunks().0;
+    let b: Vec<PairRow> = whole(2 * panels * b_stride * COLUMNS, seed + 2)
+        .as_chunks()
+        .0
+        .as_chunks()
+        .0
+        .iter()
+        .map(|row| PairRow(*row))
+        .collect();
+    let stride = panels * COLUMNS + slack;
+    let mut output = vec![7; rows * stride];
+    for (row, rows) in crate::linear::steps(rows, K::ROWS) {
+        for (panel, panels) in crate::linear::steps(panels, K::PANELS) {
+            let a = Rows {
+                values: &a[row * a_stride..],
+                stride: a_stride,
+                count: rows,
+            };
+            let b = Panels {
+                rows: &b[panel * b_stride..],
+                stride: b_stride,
+                count: panels,
+                depth,
+            };
+            kernel.product_i16(a, b, &mut output[row * stride + panel * COLUMNS..], stride);
+        }
+    }
+    output
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len());
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        prop_assert!(
+            (found - expected).abs() <= tolerance * expected.abs().max(1.0),
+            "{}: {} is not {}",
+            index,
+            found,
+            expected
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    /// The sums differ by the order of rounding only: depth * 2^-23 bounds it.
+    #[test]
+    fn products_of_f32_agree_with_the_twin(
+        rows in 1usize..=13, panels in 1usize..=3, depth in 0usize..70,
+        slack in 0usize..3, seed in 1u32..1_000_000,
+    ) {
+        let shape = [rows, panels, depth];
+        let expected = product_f32(Portable, shape, slack, seed);
+        for cpu in sets() {
+            let found = dispatch!(cpu, kernel => product_f32(kernel, shape, slack, seed));
+            close(&found, &expected, (depth as f32 + 1.0) * f32::EPSILON)?;
+        }
+    }
+
+    #[test]
+    fn products_of_i16_are_the_twins_to_the_bit(
+        rows in 1usize..=13, panels in 1usize..=3, depth in 0usize..70,
+        slack in 0usize..3, seed in 1u32..1_000_000,
+    ) {
+        let shape = [rows, panels, depth];
+        let expected = product_i16(Portable, shape, slack, seed);
+        for cpu in sets() {
+            let found = dispatch!(cpu, kernel => product_i16(kernel, shape, slack, seed));
+            prop_assert_eq!(&found, &expected);
+        }
+    }
+
+    #[test]
+    fn finished_tiles_agree_with_the_twin(
+        rows in 1usize..=10, columns in 1usize..=32, add: bool, gelu: bool,
+        seed in 1u32..1_000_000,
+    ) {
+        let (tile, bias) = (values(rows * 32, seed), values(columns, seed + 2));
+        let units = values(rows.max(columns), seed + 4);
+        let sums: Vec<i32> = tile.iter().map(|v| (v * 1e4) as i32).collect();
+        let before = values(rows * (columns + 1), seed + 6);
+        let run = |cpu: Cpu, integers: bool| {
+            let mut output = before.clone();
+            let finish = Finish {
+                rows, stride: 32, bias: &bias, output: &mut output,
+                output_stride: columns + 1, add, gelu,
+            };
+            dispatch!(cpu, kernel => if integers {
+                kernel.finish_i32(&sums, &units[..rows], &units[..columns], finish);
+            } else {
+                kernel.finish_f32(&tile, finish);
+            });
+            output
+        };
+        for integers in [false, true] {
+            let twin = Cpu::with(Level::Portable);
+            let expected = twin.map(|twin| run(twin, integers)).unwrap_or_default();
+            for cpu in sets() {
+                close(&run(cpu, integers), &expected, 1e-6)?;
+            }
+        }
+    }
+
+    #[test]
+    fn work_on_rows_agrees_with_the_twin(count in 1usize..100, seed in 1u32..1_000_000) {
+        let row: Vec<f32> = values(count, seed).iter().map(|v| v * 10.0).collect();
+        let other = values(count, seed + 2);
+        let twin = Portable;
+        for cpu in sets() {
+            dispatch!(cpu, kernel => {
+                prop_assert_eq!(kernel.amax(&row), twin.amax(&row));
+
+                let (mut found, mut expected) = (row.clone(), row.clone());
+                kernel.gelu(&mut found);
+                twin.gelu(&mut expected);
+                close(&found, &expected, 1e-6)?;
+
+                let (mut found, mut expected) = (row.clone(), row.clone());
+                let sums = (kernel.softmax(&mut found), twin.softmax(&mut expected));
+                close(&found, &expected, 1e-6)?;
+                close(&[sums.0], &[sums.1], 1e-5)?;
+
+                let (mut found, mut expected) = (row.clone(), row.clone());
+                kernel.layer_norm(&mut found, &other, &row, 1e-5);
+                twin.layer_norm(&mut expected, &other, &row, 1e-5);
+                close(&found, &expected, 1e-4)?;
+
+                let (mut found, mut expected) = (row.clone(), row.clone());
+                kernel.add(&mut found, &other);
+                twin.add(&mut expected, &other);
+                prop_assert_eq!(&found, &expected);
+                kernel.scaled(&row, 0.3, &mut found);
+                twin.scaled(&row, 0.3, &mut expected);
+                prop_assert_eq!(&found, &expected);
+
+                let mut found = vec![[9i16; 2]; count.div_ceil(2)];
+                let mut expected = found.clone();
+                kernel.quantise(&row, 8191.0 / kernel.amax(&row), &mut found);
+                twin.quantise(&row, 8191.0 / twin.amax(&row), &mut expected);
+                prop_assert_eq!(found, expected);
+            });
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A linear layer over many rows: the loops around the tiles.
+//!
+//! Rows are taken in blocks whose activations stay in the second-level cache while all
+//! panels of the weights pass; of a deep matrix only a slice of the depth at a time, so
+//! that a panel's slice stays in the first level while the block's tiles pass (the
+//! nesting of Goto and van de Geijn, with the activations left where they are: the
+//! kernels broadcast single values, which needs no packing). A tile's sums get bias,
+//! GELU or residual while they are in the first level; a block's rows are normalised
+//! while they are in the second.
+
+use crate::{
+    dispatch::{Cpu, dispatch},
+    error::{ShapeError, length},
+    kernel::{COLUMNS, Kernel, MAX_PANELS, MAX_ROWS, Panels, Rows, Tile},
+    math::Finish,
+    pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI16},
+    rows::Norm,
+};
+
+/// The deepest slice in f32: 24 KiB of a panel.
+const SLICE: usize = 384;
+
+/// What is done to a layer's sums before they leave the cache.
+#[derive(Clone, Copy, Debug)]
+pub enum Epilogue<'a> {
+    /// `output = input x weight + bias`.
+    Bias,
+    /// `output = gelu(input x weight + bias)`, the exact GELU.
+    Gelu,
+    /// `output = norm(output + input x weight + bias)`: the residual is what the output
+    /// holds before.
+    AddNorm(Norm<'a>),
+}
+
+/// Room for what a call needs beside its arguments; grows to the largest call and
+/// then stays, so a steady state allocates nothing. One for each thread.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    /// Activations of a block in pairs of i16.
+    pairs: Vec<[i16; 2]>,
+    /// One unit of each of the block's rows.
+    units: Vec<f32>,
+    pub(crate) attention: crate::attention::Buffers,
+}
+
+/// The first `length` elements of a buffer that grows when needed.
+pub(crate) fn sized<T: Clone>(buffer: &mut Vec<T>, length: usize, zero: T) -> &mut [T] {
+    if buffer.len() < length {
+        buffer.resize(length, zero);
+    }
+    &mut buffer[..length]
+}
+
+/// Cuts `count` into parts of nearly equal size, each at most `most` and, but for the
+/// last, a multiple of `unit`: no part is left with a row or two.
+pub(crate) fn parts(
+    count: usize,
+    most: usize,
+    unit: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let size = count.div_ceil(count.div_ceil(most).max(1)).max(1);
+    let size = size.next_multiple_of(unit).min(most);
+    (0..count)
+        .step_by(size)
+        .map(move |start| (start, size.min(count - start)))
+}
+
+impl Cpu {
+    /// Applies a layer to `input`, `[rows, inputs]` row-major, in `f32`; `output` is
+    /// `[rows, outputs]`.
+    ///
+    /// # Errors
+    ///
+    /// Slices whose lengths do not fit the layer.
+    pub fn linear_f32(
+        self,
+        layer: &PackedF32,
+        input: &[f32],
+        output: &mut [f32],
+        epilogue: Epilogue<'_>,
+    ) -> Result<(), ShapeError> {
+        check(input, layer.inputs, output, layer.outputs, &epilogue)?;
+        dispatch!(self, kernel => linear_f32(kernel, layer, input, output, epilogue));
+        Ok(())
+    }
+
+    /// As [`Self::linear_f32`], in whole numbers: each row of `input` is rounded to
+    /// multiples of its largest magnitude / 8191, the sums are exact, the output is
+    /// `f32`.
+    ///
+    /// An infinite value in a row makes that row's output not a number.
+    ///
+    /// # Errors
+    ///
+    /// Slices whose lengths do not fit the layer.
+    pub fn linear_i16(
+        self,
+        layer: &PackedI16,
+        input: &[f32],
+        output: &mut [f32],
+        epilogue: Epilogue<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<(), ShapeError> {
+        check(input, layer.inputs, output, layer.outputs, &epilogue)?;
+        dispatch!(self, kernel => linear_i16(kernel, layer, input, output, epilogue, workspace));
+        Ok(())
+    }
+}
+
+fn check(
+    input: &[f32],
+    inputs: usize,
+    output: &[f32],
+    outputs: usize,
+    epilogue: &Epilogue<'_>,
+) -> Result<(), ShapeError> {
+    let rows = input.len() / inputs;
+    length("input", rows * inputs, input.len())?;
+    length("output", rows * outputs, output.len())?;
+    if let Epilogue::AddNorm(norm) = epilogue {
+        norm.check(outputs)?;
+    }
+    Ok(())
+}
+
+/// Normalises a finished block where the epilogue says so.
+fn norm_block<K: Kernel>(kernel: K, block: &mut [f32], outputs: usize, epilogue: &Epilogue<'_>) {
+    if let Epilogue::AddNorm(norm) = epilogue {
+        for row in block.chunks_exact_mut(outputs) {
+            kernel.layer_norm(row, norm.scale, norm.shift, norm.eps);
+        }
+    }
+}
+
+fn linear_f32<K: Kernel>(
+    kernel: K,
+    layer: &PackedF32,
+    input: &[f32],
+    output: &mut [f32],
+    epilogue: Epilogue<'_>,
+) {
+    let (inputs, outputs) = (layer.inputs, layer.outputs);
+    let rows = input.len() / inputs;
+    let residual = matches!(epilogue, Epilogue::AddNorm(_));
+    let mut tile = Tile([0.0; MAX_ROWS * MAX_PANELS * COLUMNS]);
+    let stride = K::PANELS * COLUMNS;
+    const NO_BIAS: [f32; MAX_PANELS * COLUMNS] = [0.0; MAX_PANELS * COLUMNS];
+
+    for (first, count) in parts(rows, K::BLOCK_ROWS, K::ROWS) {
+        let input = &input[first * inputs..][..count * inputs];
+        let output = &mut output[first * outputs..][..count * outputs];
+        for (from, depth) in parts(inputs, SLICE, 1) {
+            let last = from + depth == inputs;
+            for (column, columns) in steps(outputs, stride) {
+                let panel = column / COLUMNS;
+                let panels = Panels {
+                    rows: &layer.rows[panel * inputs + from..],
+                    stride: inputs,
+                    count: columns.div_ceil(COLUMNS),
+                    depth,
+                };
+                let bias = if from == 0 {
+                    &layer.bias[column..column + columns]
+                } else {
+                    &NO_BIAS[..columns]
+                };
+                for (row, count) in parts(count, K::ROWS, 1) {
+                    let a = Rows {
+                        values: &input[row * inputs + from..],
+                        stride: inputs,
+                        count,
+                    };
+                    kernel.product_f32(a, panels, &mut tile.0, stride);
+                    let finish = Finish {
+                        rows: count,
+                        stride,
+                        bias,
+                        output: &mut output[row * outputs + column..],
+                        output_stride: outputs,
+                        add: residual || from > 0,
+                        gelu: last && matches!(epilogue, Epilogue::Gelu),
+                    };
+                    kernel.finish_f32(&tile.0, finish);
+                }
+            }
+        }
+        norm_block(kernel, output, outputs, &epilogue);
+    }
+}
+
+fn linear_i16<K: Kernel>(
+    kernel: K,
+    layer: &PackedI16,
+    input: &[f32],
+    output: &mut [f32],
+    epilogue: Epilogue<'_>,
+    workspace: &mut Workspace,
+) {
+    let (inputs, outputs) = (layer.inputs, layer.outputs);
+    let rows = input.len() / inputs;
+    let depth = inputs.div_ceil(2);
+    let residual = matches!(epilogue, Epilogue::AddNorm(_));
+    let mut tile = Tile([0; MAX_ROWS * MAX_PANELS * COLUMNS]);
+    let stride = K::PANELS * COLUMNS;
+    let pairs = sized(
+        &mut workspace.pairs,
+        K::BLOCK_ROWS.min(rows) * depth,
+        [0; 2],
+    );
+    let units = sized(&mut workspace.units, K::BLOCK_ROWS.min(rows), 0.0);
+
+    for (first, count) in parts(rows, K::BLOCK_ROWS, K::ROWS) {
+        let input = &input[first * inputs..][..count * inputs];
+        let output = &mut output[first * outputs..][..count * outputs];
+        let quantised = pairs.chunks_exact_mut(depth).zip(units.iter_mut());
+        for (row, (pairs, unit)) in input.chunks_exact(inputs).zip(quantised) {
+            let amplitude = f32::from(ACTIVATION_AMPLITUDE);
+            let most = kernel.amax(row);
+            *unit = most / amplitude;
+            let inverse = if most > 0.0 { amplitude / most } else { 0.0 };
+            kernel.quantise(row, inverse, pairs);
+        }
+        for (column, columns) in steps(outputs, stride) {
+            let panels = Panels {
+                rows: &layer.rows[column / COLUMNS * depth..],
+                stride: depth,
+                count: columns.div_ceil(COLUMNS),
+                depth,
+            };
+            for (row, count) in parts(count, K::ROWS, 1) {
+                let a = Rows {
+                    values: &pairs[row * depth..],
+                    stride: depth,
+                    count,
+                };
+                kernel.product_i16(a, panels, &mut tile.0, stride);
+                let finish = Finish {
+                    rows: count,
+                    stride,
+                    bias: &layer.bias[column..column + columns],
+                    output: &mut output[row * outputs + column..],
+                    output_stride: outputs,
+                    add: residual,
+                    gelu: matches!(epilogue, Epilogue::Gelu),
+                };
+                let columns = &layer.units[column..column + columns];
+                kernel.finish_i32(&tile.0, &units[row..row + count], columns, finish);
+            }
+        }
+        norm_block(kernel, output, outputs, &epilogue);
+    }
+}
+
+/// Cuts `count` into steps of `size`; the last is what is left.
+pub(crate) fn steps(count: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count)
+        .step_by(size)
+        .map(move |start| (start, size.min(count - start)))
+}

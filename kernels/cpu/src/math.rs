@@ -1,0 +1,390 @@
+//! The arithmetic between products, written once for every instruction set.
+//!
+//! Each function is plain safe Rust, a loop without a branch or running sums in groups
+//! of 16, and is inlined into one wrapper per instruction set (`kernel`), where the
+//! compiler turns it into that set's vectors. The portable twin of a vector kernel is thus the
+//! same source: only `FMA` (does `a * b + c` round once?) differs.
+//!
+//! The polynomials' coefficients are our own, fitted by Lawson's iteration (weighted
+//! least squares, reweighted until the error is level: C. L. Lawson, 1961) in 30
+//! digits.
+
+/// Values handled at once: one cache line of `f32`.
+pub(crate) const LANES: usize = 16;
+
+/// Adding 1.5 * 2^23 rounds to a whole number, which then sits in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// `a * b + c`, rounded once where the machine does so in one instruction.
+#[inline(always)]
+fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// `2^n` for a whole number in the low bits of `shifted = n + ROUND`; 0 for n = -127.
+#[inline(always)]
+fn power_of_two(shifted: f32) -> f32 {
+    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    f32::from_bits(n.wrapping_add(127) << 23)
+}
+
+/// `e^x` for x <= 0 within a relative error of 2.5e-7; 0 below -87.7; not a number
+/// stays so.
+///
+/// The reduction is Cody and Waite's: `e^x = 2^n * e^r`, n whole and |r| <= ln 2 / 2,
+/// with ln 2 in two parts so that r is exact. The polynomial for `e^r` is 1 at 0 and
+/// within 9.2e-8.
+#[inline(always)]
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
+    const LN_2_HIGH: f32 = 355.0 / 512.0;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+    let x = if x < -88.0 { -88.0 } else { x };
+    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = madd::<FMA>(n, -LN_2_LOW, madd::<FMA>(n, -LN_2_HIGH, x));
+    let mut series = 0.008_290_307;
+    series = madd::<FMA>(series, r, 0.041_897_933);
+    series = madd::<FMA>(series, r, 0.166_676_36);
+    series = madd::<FMA>(series, r, 0.499_991_5);
+    series = madd::<FMA>(series, r, 0.999_999_7);
+    series = madd::<FMA>(series, r, 1.0);
+    series * power_of_two(shifted)
+}
+
+/// The exact GELU, `x * P(X <= x)` for a standard normal X (Hendrycks and Gimpel,
+/// arXiv 1606.08415), not its tanh approximation: models are trained with it.
+///
+/// Computed as `max(x, 0) - |x| * P(X <= -|x|)`, which loses no digits where x is
+/// negative; the logarithm of that probability is nearly a parabola, so a polynomial
+/// of degree 8 and one power of 2 give it, without a division. The fit is within
+/// 9e-9; with f32's rounding the absolute error is at most 2e-7 * max(1, |x|).
+#[inline(always)]
+#[expect(
+    clippy::approx_constant,
+    reason = "a fitted coefficient near ln 2, not ln 2"
+)]
+pub(crate) fn gelu<const FMA: bool>(x: f32) -> f32 {
+    // Beyond 16 the probability is 0 in f32, and the power below too.
+    let z = x.abs();
+    let z = if z < 16.0 { z } else { 16.0 };
+    let mut log = -1.901_926_7e-6;
+    log = madd::<FMA>(log, z, 2.805_494_6e-5);
+    log = madd::<FMA>(log, z, -1.314_618_5e-4);
+    log = madd::<FMA>(log, z, -2.721_087e-4);
+    log = madd::<FMA>(log, z, 0.007_245_473);
+    log = madd::<FMA>(log, z, -0.052_627_653);
+    log = madd::<FMA>(log, z, -0.459_162_12);
+    log = madd::<FMA>(log, z, -1.151_111);
+    log = madd::<FMA>(log, z, -1.0);
+    let log = if log < -127.0 { -127.0 } else { log };
+    let shifted = log + ROUND;
+    let f = log - (shifted - ROUND);
+    let mut series = 0.001_326_471_5;
+    series = madd::<FMA>(series, f, 0.009_671_513);
+    series = madd::<FMA>(series, f, 0.055_507_336);
+    series = madd::<FMA>(series, f, 0.240_222_42);
+    series = madd::<FMA>(series, f, 0.693_147);
+    series = madd::<FMA>(series, f, 1.0);
+    let tail = series * power_of_two(shifted);
+    let positive = if x < 0.0 { 0.0 } else { x };
+    madd::<FMA>(-z, tail, positive)
+}
+
+/// [`gelu`] of every value.
+#[inline(always)]
+pub(crate) fn gelu_all<const FMA: bool>(values: &mut [f32]) {
+    for value in values {
+        *value = gelu::<FMA>(*value);
+    }
+}
+
+#[inline(always)]
+fn greater(a: f32, b: f32) -> f32 {
+    // Not `max`: this is one instruction.
+    if a > b { a } else { b }
+}
+
+/// The largest of `values`.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut parts = [f32::NEG_INFINITY; LANES];
+    for group in groups {
+        for (part, value) in parts.iter_mut().zip(group) {
+            *part = greater(*value, *part);
+        }
+    }
+    let most = parts.into_iter().fold(f32::NEG_INFINITY, greater);
+    rest.iter().copied().fold(most, greater)
+}
+
+/// The largest magnitude in `values`; 0 for none.
+#[inline(always)]
+pub(crate) fn amax(values: &[f32]) -> f32 {
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut parts = [0.0f32; LANES];
+    for group in groups {
+        for (part, value) in parts.iter_mut().zip(group) {
+            *part = greater(value.abs(), *part);
+        }
+    }
+    let most = parts.into_iter().fold(0.0, greater);
+    rest.iter().map(|v| v.abs()).fold(most, greater)
+}
+
+/// Sixteen running sums made one, in a fixed order.
+#[inline(always)]
+fn fold(parts: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    let mut parts = parts;
+    while width > 0 {
+        for i in 0..width {
+            parts[i] += parts[i + width];
+        }
+        width /= 2;
+    }
+    parts[0]
+}
+
+#[inline(always)]
+pub(crate) fn sum(values: &[f32]) -> f32 {
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut parts = [0.0f32; LANES];
+    for group in groups {
+        for (part, value) in parts.iter_mut().zip(group) {
+            *part += value;
+        }
+    }
+    fold(parts) + rest.iter().sum::<f32>()
+}
+
+#[inline(always)]
+pub(crate) fn sum_of_squares<const FMA: bool>(values: &[f32], mean: f32) -> f32 {
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut parts = [0.0f32; LANES];
+    for group in groups {
+        for (part, value) in parts.iter_mut().zip(group) {
+            let value = value - mean;
+            *part = madd::<FMA>(value, value, *part);
+        }
+    }
+    fold(parts) + rest.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>()
+}
+
+/// Turns scores into `e^(score - largest)` and returns their sum: a softmax that
+/// still has to be divided by it, which is cheaper to do to the product's few columns.
+#[inline(always)]
+pub(crate) fn softmax<const FMA: bool>(row: &mut [f32]) -> f32 {
+    let most = largest(row);
+    for value in row.iter_mut() {
+        *value = exp::<FMA>(*value - most);
+    }
+    sum(row)
+}
+
+/// Layer normalisation (arXiv 1607.06450) of one row, in place.
+#[inline(always)]
+pub(crate) fn layer_norm<const FMA: bool>(row: &mut [f32], scale: &[f32], shift: &[f32], eps: f32) {
+    let count = row.len() as f32;
+    let mean = sum(row) / count;
+    let variance = sum_of_squares::<FMA>(row, mean) / count;
+    let inverse = (variance + eps).sqrt().recip();
+    for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
+        *value = madd::<FMA>((*value - mean) * inverse, *scale, *shift);
+    }
+}
+
+/// `values[i]` times `inverse`, to the nearest whole number, in pairs; an odd last
+/// one is paired with 0. The products lie within i16 (the caller's promise; others
+/// give a wrong number, nothing worse).
+#[inline(always)]
+pub(crate) fn quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]) {
+    let whole = |value: f32| (value * inverse + ROUND).to_bits() as i16;
+    let outputs = pairs.as_flattened_mut();
+    let (outputs, padding) = outputs.split_at_mut(values.len());
+    for (output, value) in outputs.iter_mut().zip(values) {
+        *output = whole(*value);
+    }
+    padding.fill(0);
+}
+
+/// Where the sums of a tile go.
+pub(crate) struct Finish<'a> {
+    /// Rows of the tile.
+    pub(crate) rows: usize,
+    /// Values between one row of the tile and the next.
+    pub(crate) stride: usize,
+    /// The bias of each column; its length is the number of columns that exist.
+    pub(crate) bias: &'a [f32],
+    /// From the tile's first value; rows are `output_stride` apart.
+    pub(crate) output: &'a mut [f32],
+    /// Values between one row of the output and the next.
+    pub(crate) output_stride: usize,
+    /// Adds to what is there (a residual, or the sum so far).
+    pub(crate) add: bool,
+    /// Applies GELU: this was the last part of the sum.
+    pub(crate) gelu: bool,
+}
+
+/// Adds bias and what else is asked to a tile of products while it is in the cache.
+#[inline(always)]
+pub(crate) fn finish_f32<const FMA: bool>(tile: &[f32], finish: Finish<'_>) {
+    finish_with::<FMA, f32>(tile, &[], &[], finish, |v, _| v);
+}
+
+/// As [`finish_f32`], from sums of whole numbers: each is first multiplied by its
+/// row's and its column's unit.
+#[inline(always)]
+pub(crate) fn finish_i32<const FMA: bool>(
+    tile: &[i32],
+    row_units: &[f32],
+    column_units: &[f32],
+    finish: Finish<'_>,
+) {
+    finish_with::<FMA, i32>(tile, row_units, column_units, finish, |v, unit| {
+        v as f32 * unit
+    });
+}
+
+#[inline(always)]
+fn finish_with<const FMA: bool, T: Copy>(
+    tile: &[T],
+    row_units: &[f32],
+    column_units: &[f32],
+    finish: Finish<'_>,
+    real: impl Fn(T, f32) -> f32,
+) {
+    let columns = finish.bias.len();
+    let (units, last_units) = column_units.as_chunks::<LANES>();
+    let (bias, last_bias) = finish.bias.as_chunks::<LANES>();
+    for row in 0..finish.rows {
+        let row_unit = row_units.get(row).copied().unwrap_or(1.0);
+        let sums = &tile[row * finish.stride..][..columns];
+        let (sums, last_sums) = sums.as_chunks::<LANES>();
+        let output = &mut finish.output[row * finish.output_stride..][..columns];
+        let (output, last_output) = output.as_chunks_mut::<LANES>();
+        for (group, ((sums, bias), output)) in sums.iter().zip(bias).zip(output).enumerate() {
+            let units = units.get(group).unwrap_or(&[1.0; LANES]);
+            let mut values = [0.0f32; LANES];
+            for j in 0..LANES {
+                values[j] = real(sums[j], row_unit * units[j]) + bias[j];
+            }
+            if finish.add {
+                for j in 0..LANES {
+                    values[j] += output[j];
+                }
+            }
+            if finish.gelu {
+                for value in &mut values {
+                    *value = gelu::<FMA>(*value);
+                }
+            }
+            *output = values;
+        }
+        for (j, output) in last_output.iter_mut().enumerate() {
+            let unit = last_units.get(j).copied().unwrap_or(1.0);
+            let mut value = real(last_sums[j], row_unit * unit) + last_bias[j];
+            if finish.add {
+                value += *output;
+            }
+            *output = if finish.gelu {
+                gelu::<FMA>(value)
+            } else {
+                value
+            };
+        }
+    }
+}
+
+/// `output[i] = tile[i] * factor`.
+#[inline(always)]
+pub(crate) fn scaled(tile: &[f32], factor: f32, output: &mut [f32]) {
+    for (output, value) in output.iter_mut().zip(tile) {
+        *output = value * factor;
+    }
+}
+
+/// `row[i] += other[i]`.
+#[inline(always)]
+pub(crate) fn add(row: &mut [f32], other: &[f32]) {
+    for (value, other) in row.iter_mut().zip(other) {
+        *value += other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn exp_agrees_with_f64(x in -87.0f32..=0.0) {
+            let exact = f64::from(x).exp();
+            for found in [exp::<false>(x), exp::<true>(x)] {
+                prop_assert!((f64::from(found) / exact - 1.0).abs() < 2.5e-7);
+            }
+        }
+
+        #[test]
+        fn gelu_agrees_with_the_error_function(x in -12.0f32..12.0) {
+            let exact = 0.5 * f64::from(x) * libm::erfc(-f64::from(x) / f64::sqrt(2.0));
+            for found in [gelu::<false>(x), gelu::<true>(x)] {
+                let error = (f64::from(found) - exact).abs();
+                prop_assert!(error < 2e-7 * f64::from(x.abs()).max(1.0), "{x}: {error}");
+            }
+        }
+    }
+
+    /// A walk over the whole range, denser than random points.
+    #[test]
+    fn exp_and_gelu_keep_their_stated_errors() {
+        let (mut worst_exp, mut worst_gelu) = (0.0f64, 0.0f64);
+        for step in 0..400_000 {
+            let x = step as f32 * 3e-5;
+            for x in [x, -x] {
+                let exact = 0.5 * f64::from(x) * libm::erfc(-f64::from(x) / f64::sqrt(2.0));
+                let error = (f64::from(gelu::<true>(x)) - exact).abs();
+                worst_gelu = worst_gelu.max(error / f64::from(x.abs()).max(1.0));
+            }
+            let x = -x * 7.0;
+            let exact = f64::from(x).exp();
+            worst_exp = worst_exp.max((f64::from(exp::<true>(x)) / exact - 1.0).abs());
+        }
+        println!("exp {worst_exp:.2e}, gelu {worst_gelu:.2e}");
+        assert!(worst_exp < 2.5e-7 && worst_gelu < 2e-7);
+    }
+
+    #[test]
+    fn gelu_keeps_its_limits() {
+        for (x, limit) in [
+            (0.0, 0.0),
+            (-0.0, 0.0),
+            (40.0, 40.0),
+            (-40.0, 0.0),
+            (1e30, 1e30),
+            (-1e30, 0.0),
+            (f32::INFINITY, f32::INFINITY),
+            (f32::NEG_INFINITY, 0.0),
+        ] {
+            assert_eq!((gelu::<false>(x), gelu::<true>(x)), (limit, limit));
+        }
+        assert!(gelu::<true>(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn softmax_of_huge_and_distant_scores_stays_finite() {
+        let mut row = [3.0e38, -3.0e38, 3.0e38];
+        assert_eq!(softmax::<true>(&mut row), 2.0);
+        assert_eq!(row, [1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn layer_norm_of_a_constant_row_is_the_shift() {
+        let mut row = [5.0; 4];
+        layer_norm::<true>(&mut row, &[1.0; 4], &[0.25; 4], 1e-12);
+        assert_eq!(row, [0.25; 4]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Weight matrices in the order in which the kernels read them.
+//!
+//! A matrix `[outputs, inputs]` is cut into panels of 16 outputs; a panel is stored
+//! input by input, so a kernel reads one cache line per step and nothing twice
+//! (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS
+//! 34(3), 2008). Packed once, at load; the order is the same for every instruction
+//! set. Columns beyond the last output are zeros.
+
+use crate::{
+    error::{ShapeError, length},
+    kernel::COLUMNS,
+};
+
+/// The activations' amplitude in `i16` arithmetic: +-8191, 14 bits.
+pub const ACTIVATION_AMPLITUDE: i16 = 8191;
+
+/// The most inputs of a matrix in `i16` arithmetic: with weights of one unit, the
+/// sum still fits 32 bits.
+const MOST_INPUTS: usize = (i32::MAX as i64 / ACTIVATION_AMPLITUDE as i64) as usize;
+
+/// One input's weights to the 16 outputs of a panel: a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Row(pub(crate) [f32; COLUMNS]);
+
+/// Two adjacent inputs' weights to the 16 outputs of a panel: a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct PairRow(pub(crate) [[i16; 2]; COLUMNS]);
+
+impl Row {
+    pub(crate) const ZERO: Self = Self([0.0; COLUMNS]);
+}
+
+/// Weights and bias of a linear layer, for `f32` arithmetic.
+#[derive(Clone, Debug)]
+pub struct PackedF32 {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    /// Panel by panel, `inputs` rows each.
+    pub(crate) rows: Vec<Row>,
+    pub(crate) bias: Vec<f32>,
+}
+
+/// Weights and bias of a linear layer, for `i16` arithmetic.
+///
+/// Each output's weights are whole multiples of a unit of its own, chosen as small as
+/// the range of i16 and of the sum allow: activations are at most 8191 units, so
+/// `8191 * sum |w| <= 2^31 - 1` excludes overflow for every input.
+#[derive(Clone, Debug)]
+pub struct PackedI16 {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    /// Panel by panel, `inputs / 2` rows each, rounded up.
+    pub(crate) rows: Vec<PairRow>,
+    pub(crate) bias: Vec<f32>,
+    /// One unit of each output's weights.
+    pub(crate) units: Vec<f32>,
+}
+
+fn check(
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    outputs: usize,
+    inputs: usize,
+) -> Result<Vec<f32>, ShapeError> {
+    for (what, size) in [("outputs", outputs), ("inputs", inputs)] {
+        if size == 0 {
+            return Err(ShapeError::Empty { what });
+        }
+    }
+    let expected = outputs.saturating_mul(inputs);
+    length("weight", expected, weight.len())?;
+    let bias = bias.map_or_else(|| vec![0.0; outputs], <[f32]>::to_vec);
+    length("bias", outputs, bias.len())?;
+    for (output, (weights, bias)) in weight.chunks_exact(inputs).zip(&bias).enumerate() {
+        if !bias.is_finite() || !weights.iter().all(|w| w.is_finite()) {
+            return Err(ShapeError::NotFinite { output });
+        }
+    }
+    Ok(bias)
+}
+
+impl PackedF32 {
+    /// Packs `weight`, `[outputs, inputs]` row-major, and `bias`, `[outputs]` (none is
+    /// zeros).
+    ///
+    /// # Errors
+    ///
+    /// A dimension of 0, a slice of another length, a weight that is not finite.
+    pub fn pack(
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self, ShapeError> {
+        let bias = check(weight, bias, outputs, inputs)?;
+        let mut rows = vec![Row::ZERO; outputs.div_ceil(COLUMNS) * inputs];
+        for (output, weights) in weight.chunks_exact(inputs).enumerate() {
+            let panel = &mut rows[output / COLUMNS * inputs..][..inputs];
+            for (row, weight) in panel.iter_mut().zip(weights) {
+                row.0[output % COLUMNS] = *weight;
+            }
+        }
+        Ok(Self {
+            outputs,
+            inputs,
+            rows,
+            bias,
+        })
+    }
+
+    /// Columns of the output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+impl PackedI16 {
+    /// As [`PackedF32::pack`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and more inputs than 32-bit sums can hold (262,176).
+    pub fn pack(
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self, ShapeError> {
+        let bias = check(weight, bias, outputs, inputs)?;
+        if inputs > MOST_INPUTS {
+            return Err(ShapeError::Depth {
+                inputs,
+                most: MOST_INPUTS,
+            });
+        }
+        let pairs = inputs.div_ceil(2);
+        let mut rows = vec![PairRow([[0; 2]; COLUMNS]); outputs.div_ceil(COLUMNS) * pairs];
+        let mut units = Vec::with_capacity(outputs);
+        let mut whole = vec![0i16; inputs];
+        for (output, weights) in weight.chunks_exact(inputs).enumerate() {
+            units.push(quantise_column(weights, &mut whole));
+            let panel = &mut rows[output / COLUMNS * pairs..][..pairs];
+            for (index, weight) in whole.iter().enumerate() {
+                panel[index / 2].0[output % COLUMNS][index % 2] = *weight;
+            }
+        }
+        Ok(Self {
+            outputs,
+            inputs,
+            rows,
+            bias,
+            units,
+        })
+    }
+
+    /// Columns of the output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+/// Writes one output's weights as multiples of a unit and returns the unit: the
+/// smallest with which no weight leaves i16 and no sum leaves i32.
+fn quantise_column(weights: &[f32], whole: &mut [i16]) -> f32 {
+    let most = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+    if most == 0.0 {
+        whole.fill(0);
+        return 0.0;
+    }
+    let most = f64::from(most);
+    let total: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
+    let limit = MOST_INPUTS as f64;
+    let mut amplitude = f64::from(i16::MAX).min((limit * most / total).floor());
+    loop {
+        let mut sum = 0;
+        for (whole, weight) in whole.iter_mut().zip(weights) {
+            *whole = (f64::from(*weight) / most * amplitude).round() as i16;
+            sum += usize::from(whole.unsigned_abs());
+        }
+        // Rounding may have carried the sum past the limit by a little.
+        if sum <= MOST_INPUTS {
+            return (most / amplitude) as f32;
+        }
+        amplitude -= (amplitude * 1e-3).max(1.0);
+    }
+}
