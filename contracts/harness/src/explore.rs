@@ -127,7 +127,7 @@ impl Server<'_> {
     async fn grpcurl(&self, before: &[&str], after: &[&str]) -> anyhow::Result<(bool, String)> {
         let mut command = Command::new(tools::path("bin/grpcurl", "go.sh")?);
         command.args(&self.options).args(before).arg(self.address);
-        let output = command.args(after).output().await?;
+        let output = command.args(after).kill_on_drop(true).output().await?;
         let mut said = String::from_utf8(output.stdout)?;
         said.push_str(&String::from_utf8(output.stderr)?);
         Ok((output.status.success(), said))

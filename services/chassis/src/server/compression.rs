@@ -12,7 +12,7 @@ mod gzip;
 mod recode;
 
 use http::{HeaderMap, HeaderValue};
-use tonic::{Code, Status, body::Body};
+use tonic::{Code, Status, body::Body, metadata::MetadataValue};
 
 use self::{
     gzip::{Deflate, Inflate},
@@ -28,7 +28,7 @@ const ENCODING: &str = "grpc-encoding";
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 const GZIP: &str = "gzip";
 const IDENTITY: &str = "identity";
-const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip,identity");
+const ACCEPTED: &str = "gzip,identity";
 
 /// The layer. What is behind it never sees a compressed message.
 #[derive(Clone)]
@@ -46,7 +46,6 @@ impl Compression {
 impl Step for Compression {
     fn call(&self, mut request: Request, next: &mut impl Next) -> ResponseFuture {
         let headers = request.headers_mut();
-        let accepted = accepts_gzip(headers);
         let Some(encoding) = headers.remove(ENCODING) else {
             return Box::pin(next.call(request));
         };
@@ -57,6 +56,7 @@ impl Step for Compression {
             let refusal = unknown(&encoding);
             return Box::pin(async move { Ok(refusal.into_http()) });
         }
+        let accepted = accepts_gzip(headers);
         let limit = self.limit;
         let answer =
             next.call(request.map(|body| Body::new(Recoded::new(body, Inflate::new(limit)))));
@@ -95,9 +95,8 @@ fn unknown(encoding: &HeaderValue) -> Status {
     );
     let error = ApiError::new(Code::Unimplemented, reason::UNKNOWN_ENCODING, message);
     let mut status = Status::from(error);
-    if let Ok(accepted) = ACCEPTED.to_str().unwrap_or_default().parse() {
-        status.metadata_mut().insert(ACCEPT_ENCODING, accepted);
-    }
+    let accepted = MetadataValue::from_static(ACCEPTED);
+    status.metadata_mut().insert(ACCEPT_ENCODING, accepted);
     status
 }
 
