@@ -12,14 +12,5 @@ command -v python3 >/dev/null 2>&1 || missing="$missing python3"
 python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
 [ -n "$missing" ] || exit 0
 
-say "installing$missing"
-if [ "$(id -u)" = 0 ]; then
-    sudo=
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    sudo="sudo -n"
-else
-    fail "not root, and no sudo; ask for: apt-get install$missing"
-fi
-$sudo apt-get update -qq >&2
 # shellcheck disable=SC2086 # a list of packages
-$sudo apt-get install -y -qq --no-install-recommends $missing >&2
+apt_install $missing

@@ -1,7 +1,7 @@
 # Shared by the scripts beside it; sourced, never run.
 #
 # Sets SETUP (this folder), TOOLS (where tools are installed) and the versions, and
-# defines say, fail, need, hash_of, is_current and set_current. A tool is current when
+# defines say, fail, need, hash_of, is_current, set_current and apt_install. A tool is current when
 # its stamp holds the hash of everything that it was installed from, so that a second
 # run does nothing and takes no time.
 
@@ -36,4 +36,20 @@ one_at_a_time() {
         exec 9>"$TOOLS/.$1.lock"
         flock 9
     fi
+}
+
+# apt_install PACKAGE...: where that is allowed; else says what to ask for.
+apt_install() {
+    command -v apt-get >/dev/null 2>&1 || fail "no apt-get; install what is called here: $*"
+    if [ "$(id -u)" = 0 ]; then
+        sudo=
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        sudo="sudo -n"
+    else
+        fail "not root, and no sudo; ask for: apt-get install $*"
+    fi
+    say "installing $*"
+    $sudo apt-get update -qq >&2
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >&2
 }
