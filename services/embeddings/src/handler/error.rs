@@ -1,0 +1,26 @@
+//! What went wrong, as the platform's errors say it.
+
+use signalbox_chassis::{ApiError, error::reason};
+use tonic::Code;
+
+use crate::request::EmbedError;
+
+pub(super) fn api_error(error: EmbedError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        EmbedError::Invalid { field, fix } => ApiError::invalid_field(field, fix),
+        EmbedError::UnknownModel { name, available } => {
+            let hint = format!("loaded are: {}", available.join(", "));
+            ApiError::not_found("model", &name, hint)
+        }
+        EmbedError::Overloaded { retry_after } => {
+            ApiError::exhausted(reason::OVERLOADED, message, retry_after)
+        }
+        EmbedError::Cancelled => ApiError::new(Code::Cancelled, reason::SHUTTING_DOWN, message),
+        // The detail is ours to read, not the caller's.
+        EmbedError::Failed(detail) => {
+            tracing::error!(detail, "embedding failed");
+            ApiError::internal("embedding failed on our side")
+        }
+    }
+}
