@@ -88,7 +88,7 @@ impl Mesh {
             if !self.only.is_empty() && !self.only.contains(promise) {
                 continue;
             }
-            let mut report = Report::new(promise.name());
+            let mut report = Report::new(promise.name(), self.without_policies);
             // What a check needs and does not get is a failure of the promise too.
             if let Err(error) = promise.prove(&mut stage, &mut report).await {
                 report.failed("its checks", &error);
