@@ -126,13 +126,8 @@ async fn cancels(target: &Target, process: &Process) -> anyhow::Result<String> {
     let cancelled = cancelled??.len();
     let grown = peak.saturating_sub(before);
     ensure!(grown < MAY_COST, "the server grew by {} MiB", grown >> 20);
-    let nothing_left = async {
-        while super::streams::active(&connection).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        anyhow::Ok(())
-    };
-    soon("the end of cancelled work", nothing_left).await??;
+    let end = super::streams::in_flight(&connection, 0).await;
+    end.context("the end of cancelled work")?;
     connection
         .unary(LIST_MODELS, &HeaderMap::new(), &[])
         .await?

@@ -85,7 +85,15 @@ impl Connection {
             let go_away = (result.as_ref().err())
                 .filter(|error| error.is_go_away() && error.is_remote())
                 .and_then(h2::Error::reason);
-            let said = result.err().map(|e| e.to_string()).unwrap_or_default();
+            // The server had closed its side in order (a reset before that is another
+            // error): what broke is a write of ours that crossed it, as a window's update
+            // for the last answer does.
+            let crossed = |error: &h2::Error| {
+                let kind = error.get_io().map(std::io::Error::kind);
+                kind == Some(std::io::ErrorKind::BrokenPipe)
+            };
+            let said = result.err().filter(|error| !crossed(error));
+            let said = said.map(|error| error.to_string()).unwrap_or_default();
             let _ = end.send(Some(Ended { go_away, said }));
         });
         Ok(Self {
