@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use futures_util::future;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Bytes};
 use tonic::Code;
@@ -17,7 +18,8 @@ use crate::web;
 /// `token_bucket` of `rate-limit-local.yaml`.
 const BUCKET: f64 = 5.0;
 const A_SECOND: f64 = 2.5;
-const CALLS: u32 = 15;
+/// Far more than the bucket gets while they are made, on a busy machine too.
+const CALLS: u32 = 40;
 
 pub(super) async fn prove(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     let address = stage.server.listener("rate-limit-local")?;
@@ -26,8 +28,8 @@ pub(super) async fn prove(stage: &Stage, report: &mut Report) -> anyhow::Result<
     let begun = Instant::now();
     report
         .refused("an-empty-bucket", async {
-            for _ in 0..CALLS {
-                let outcome = check_text(&caller, &[]).await?;
+            let calls = (0..CALLS).map(|_| check_text(&caller, &[]));
+            for outcome in future::try_join_all(calls).await? {
                 if outcome.is_ok() {
                     admitted += 1;
                 } else {
@@ -35,7 +37,8 @@ pub(super) async fn prove(stage: &Stage, report: &mut Report) -> anyhow::Result<
                 }
             }
             let took = begun.elapsed();
-            let most = BUCKET + A_SECOND * took.as_secs_f64();
+            // A fill may have come just then.
+            let most = 2.0 * BUCKET + A_SECOND * took.as_secs_f64();
             ensure!(admitted < CALLS, "all {CALLS} calls were let through");
             ensure!(
                 f64::from(admitted) <= most,
