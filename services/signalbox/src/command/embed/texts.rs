@@ -1,4 +1,4 @@
-//! `signalbox embed`: texts to vectors.
+//! Texts named on the command line or piped in, answered in the order of reading.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
@@ -6,34 +6,15 @@ use signalbox_proto::embeddings::v1::{
     CreateEmbeddingsRequest, Embedding, embeddings_service_client::EmbeddingsServiceClient,
 };
 
-use crate::{
-    Outcome,
-    client::{ServerArgs, refusal},
-};
+use super::Args;
+use crate::{Outcome, client::refusal};
 
 /// How many texts are sent at once.
 const BATCH: usize = 256;
 /// How many numbers of a vector a person wants to see.
 const SHOWN: usize = 6;
 
-/// Turn texts into vectors. On a terminal each is shown in short; in a pipe each
-/// is one JSON array a line.
-#[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  signalbox embed 'a red bicycle' 'a blue car'\n  signalbox embed - < lines.txt > vectors.jsonl"
-)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// The model.
-    #[arg(long, short, default_value = "all-MiniLM-L6-v2")]
-    model: String,
-    /// The texts; `-` reads one a line from standard input.
-    #[arg(required = true, value_name = "TEXT")]
-    texts: Vec<String>,
-}
-
-pub(crate) async fn run(args: Args) -> Outcome {
+pub(super) async fn run(args: &Args) -> Outcome {
     let texts = match args.texts.as_slice() {
         [dash] if dash == "-" => std::io::stdin().lock().lines().collect::<Result<_, _>>()?,
         texts => texts.to_vec(),
@@ -46,6 +27,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         let request = CreateEmbeddingsRequest {
             input: batch.to_vec(),
             model: args.model.clone(),
+            dimensions: args.dimensions,
             ..CreateEmbeddingsRequest::default()
         };
         let response = client
