@@ -1,8 +1,8 @@
 //! The Embeddings service: text to vectors.
 //!
 //! A request takes this way: [`handler`] turns proto messages into the terms of
-//! [`request`], [`engine`] checks them and finds room and a thread, [`model`] does
-//! the work, and `handler` answers.
+//! [`request`], [`engine`] checks them, `scheduler` finds room and a thread, [`model`]
+//! does the work, and `handler` answers.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod engine;
 pub mod handler;
 pub mod model;
 pub mod request;
+pub mod scheduler;
 pub mod telemetry;
 
 pub use config::EmbeddingsConfig;

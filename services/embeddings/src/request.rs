@@ -3,6 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
+use crate::scheduler::Phases;
+
 /// Longest `user`, in bytes.
 const MAX_USER_BYTES: usize = 256;
 /// Longest model name that is looked up and repeated in an answer, in bytes.
@@ -40,6 +44,52 @@ impl Inputs {
     }
 }
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody who looks at the screen: first, unless the request is so large that it
+    /// is bulk work whatever it says.
+    #[default]
+    Interactive,
+    /// A job: whatever nobody else needs, and a tenth in any case.
+    Bulk,
+}
+
+/// What happens to a request that finds no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// [`EmbedError::Overloaded`], at once.
+    #[default]
+    Refuse,
+    /// It waits for room, behind those that wait already.
+    Wait,
+}
+
+/// On whose behalf and how urgently a request is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Who waits.
+    pub priority: Priority,
+    /// Callers share the processor fairly; requests with the same name count as one
+    /// caller.
+    pub caller: Arc<str>,
+    /// What happens when there is no room.
+    pub when_full: WhenFull,
+    /// When an answer is of no use any more: then the request leaves the line.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            priority: Priority::default(),
+            caller: "anonymous".into(),
+            when_full: WhenFull::default(),
+            deadline: None,
+        }
+    }
+}
+
 /// A call to embed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbedRequest {
@@ -51,9 +101,22 @@ pub struct EmbedRequest {
     pub dimensions: Option<u32>,
     /// The end user; recorded, never interpreted.
     pub user: String,
+    /// On whose behalf and how urgently.
+    pub terms: Terms,
 }
 
 impl EmbedRequest {
+    /// A request with defaults for all else.
+    pub fn new(model: impl Into<String>, inputs: Inputs) -> Self {
+        Self {
+            model: model.into(),
+            inputs,
+            dimensions: None,
+            user: String::new(),
+            terms: Terms::default(),
+        }
+    }
+
     /// Checks all that can be checked without the model.
     pub(crate) fn check(&self, max_inputs: usize) -> Result<(), EmbedError> {
         if self.model.is_empty() {
@@ -109,6 +172,8 @@ pub struct EmbedResponse {
     pub data: Vec<Embedded>,
     /// Tokens of all inputs.
     pub tokens: u32,
+    /// Where the time went.
+    pub phases: Phases,
 }
 
 /// Why a call was not answered.
@@ -136,6 +201,9 @@ pub enum EmbedError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The request's deadline passed before its answer was ready.
+    #[error("the deadline passed before all inputs were embedded")]
+    DeadlineExceeded,
     /// The service is stopping, or the caller is gone.
     #[error("the work was cancelled")]
     Cancelled,
@@ -158,6 +226,7 @@ impl EmbedError {
             Self::Invalid { .. } => "invalid_field",
             Self::UnknownModel { .. } => "unknown_model",
             Self::Overloaded { .. } => "overloaded",
+            Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
             Self::Failed(_) => "failed",
         }

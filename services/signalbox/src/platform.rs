@@ -29,7 +29,7 @@ impl Services {
         let config = &settings.embeddings;
         let models_dir = config.models_dir.as_deref().unwrap_or(models_dir);
         let embeddings =
-            signalbox_embeddings::load(config, &models_dir.join(&config.model)).await?;
+            signalbox_embeddings::load(config, models_dir).await?;
         Ok(Self {
             router: Arc::new(router),
             embeddings,

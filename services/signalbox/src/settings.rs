@@ -94,7 +94,9 @@ impl Settings {
                 ),
                 _ => None,
             });
-        std::iter::once(self.embeddings.model.clone())
+        self.embeddings
+            .served()
+            .map(|model| model.name)
             .chain(local)
             .collect()
     }

@@ -5,18 +5,29 @@ use signalbox_proto::embeddings::v1::{
     CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding, EmbeddingUsage,
 };
 
+use tonic::Response;
+
+use super::timing;
 use crate::{
     engine::Engine,
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, Inputs},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, Inputs, Terms},
 };
 
 pub(super) async fn create(
     engine: &Engine,
     request: CreateEmbeddingsRequest,
-) -> Result<CreateEmbeddingsResponse, EmbedError> {
+    terms: Terms,
+) -> Result<Response<CreateEmbeddingsResponse>, EmbedError> {
     let encoding = Encoding::parse(&request.encoding_format)?;
-    let response = engine.embed(from_proto(request)?).await?;
-    Ok(to_proto(response, encoding))
+    let request = EmbedRequest {
+        terms,
+        ..from_proto(request)?
+    };
+    let response = engine.embed(request).await?;
+    let phases = response.phases;
+    let mut response = Response::new(to_proto(response, encoding));
+    timing::add(response.metadata_mut(), &phases);
+    Ok(response)
 }
 
 /// How a vector is written.
@@ -57,6 +68,7 @@ fn from_proto(request: CreateEmbeddingsRequest) -> Result<EmbedRequest, EmbedErr
         inputs,
         dimensions: request.dimensions,
         user: request.user,
+        terms: Terms::default(),
     })
 }
 

@@ -16,6 +16,9 @@ pub(super) fn api_error(error: EmbedError) -> ApiError {
         EmbedError::Overloaded { retry_after } => {
             ApiError::exhausted(reason::OVERLOADED, message, retry_after)
         }
+        EmbedError::DeadlineExceeded => {
+            ApiError::new(Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, message)
+        }
         EmbedError::Cancelled => ApiError::new(Code::Cancelled, reason::SHUTTING_DOWN, message),
         // The detail is ours to read, not the caller's.
         EmbedError::Failed(detail) => {

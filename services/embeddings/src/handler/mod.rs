@@ -3,9 +3,12 @@
 
 mod create;
 mod error;
+mod timing;
+
+use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
-use signalbox_chassis::ApiError;
+use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
     CreateEmbeddingsResponse, EmbeddingJob, EmbeddingJobResult, EmbeddingModel,
@@ -16,7 +19,7 @@ use signalbox_proto::embeddings::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{engine::Engine, model::ModelCard};
+use crate::{engine::Engine, model::ModelCard, request::Terms};
 
 /// The service, to be mounted on a server.
 pub fn service(engine: Engine) -> EmbeddingsServiceServer<Handler> {
@@ -34,8 +37,9 @@ impl EmbeddingsService for Handler {
         &self,
         request: Request<CreateEmbeddingsRequest>,
     ) -> Result<Response<CreateEmbeddingsResponse>, Status> {
-        let answer = create::create(&self.engine, request.into_inner()).await;
-        Ok(Response::new(answer.map_err(error::api_error)?))
+        let terms = terms(&RequestContext::of(&request));
+        let answer = create::create(&self.engine, request.into_inner(), terms).await;
+        Ok(answer.map_err(error::api_error)?)
     }
 
     async fn list_embedding_models(
@@ -92,6 +96,20 @@ impl EmbeddingsService for Handler {
         _: Request<ReadEmbeddingJobResultsRequest>,
     ) -> Result<Response<Self::ReadEmbeddingJobResultsStream>, Status> {
         Err(unimplemented("ReadEmbeddingJobResults"))
+    }
+}
+
+/// What a request's context says about how it is computed. Callers without a key are
+/// told apart by their connections.
+fn terms(context: &RequestContext) -> Terms {
+    let caller = match context.peer {
+        Some(peer) if &*context.caller == RequestContext::ANONYMOUS => peer.to_string().into(),
+        _ => Arc::clone(&context.caller),
+    };
+    Terms {
+        caller,
+        deadline: context.deadline,
+        ..Terms::default()
     }
 }
 
