@@ -5,7 +5,11 @@ use std::{iter, num::NonZeroUsize, path::PathBuf, thread};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Limits, Options};
+use crate::{
+    cache::CacheConfig,
+    reduce::ReductionsConfig,
+    scheduler::{Limits, Options},
+};
 
 /// The Embeddings service's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +26,9 @@ pub struct EmbeddingsConfig {
     pub models: Vec<ServedModel>,
     /// Most inputs in one request.
     pub max_inputs: NonZeroUsize,
+    /// Most bytes of one text. A longer one is refused, though the model would read
+    /// no more than its first few hundred tokens.
+    pub max_text_bytes: NonZeroUsize,
     /// Tokens that a thread computes together; a single longer input is computed alone.
     /// At about 8 KB a token this bounds the memory that work takes, and it bounds how
     /// long a new request waits for a busy thread.
@@ -42,6 +49,10 @@ pub struct EmbeddingsConfig {
     /// Bulk requests, jobs included, at work at the same time; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_bulk_requests: NonZeroUsize,
+    /// Results that are kept.
+    pub cache: CacheConfig,
+    /// Shorter vectors.
+    pub reductions: ReductionsConfig,
 }
 
 /// A model to load.
@@ -63,12 +74,15 @@ impl Default for EmbeddingsConfig {
             models_dir: None,
             models: Vec::new(),
             max_inputs: const { NonZeroUsize::new(10_000).expect("it is not zero") },
+            max_text_bytes: const { NonZeroUsize::new(1 << 20).expect("it is not zero") },
             max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
             worker_threads: None,
             max_waiting: 256,
             max_waiting_tokens: const { NonZeroUsize::new(4_096).expect("it is not zero") },
             bulk_above_tokens: 2_048,
             max_bulk_requests: const { NonZeroUsize::new(16).expect("it is not zero") },
+            cache: CacheConfig::default(),
+            reductions: ReductionsConfig::default(),
         }
     }
 }

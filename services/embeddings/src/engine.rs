@@ -1,16 +1,24 @@
 //! Finds the model, checks the request against it, and has it computed.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use signalbox_encoder::{Encoder, EncoderOptions, LoadError};
-use tokio::task;
+use tokio::{task, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
+    cache::{Cache, CacheError, KeyPrefix},
     config::{EmbeddingsConfig, ServedModel},
     model::{Model, ModelCard},
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded},
-    scheduler::{ModelId, Scheduler, Submission},
+    reduce::{Reductions, ReductionsError},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits},
+    revision,
+    scheduler::{ModelId, Phases, Scheduler, Submission},
     telemetry,
 };
 
@@ -34,6 +42,12 @@ pub enum StartError {
     /// The system starts no more threads.
     #[error("threads cannot be started: {0}; lower embeddings.worker_threads")]
     Threads(std::io::Error),
+    /// The cache's configuration is not right.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The reductions cannot be opened.
+    #[error(transparent)]
+    Reductions(#[from] ReductionsError),
     /// The runtime stopped meanwhile.
     #[error("loading was interrupted")]
     Interrupted,
@@ -47,7 +61,9 @@ pub struct Engine {
 
 struct Inner {
     models: BTreeMap<String, Loaded>,
-    max_inputs: usize,
+    limits: InputLimits,
+    cache: Cache,
+    reductions: Reductions,
     scheduler: Scheduler,
 }
 
@@ -81,7 +97,11 @@ async fn load_model(
         group_tokens: config.max_batch_tokens,
     };
     let dir = models_dir.join(&served.name);
-    let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options))
+    let same_dir = dir.clone();
+    let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options));
+    // Beside the loading: each reads all weights once.
+    let revision = task::spawn_blocking(move || revision::of(&same_dir));
+    let encoder = encoder
         .await
         .map_err(|_| StartError::Interrupted)?
         .map_err(|source| StartError::Model {
@@ -91,6 +111,8 @@ async fn load_model(
     let info = encoder.info();
     let card = ModelCard {
         name: served.name.clone(),
+        revision: revision.await.map_err(|_| StartError::Interrupted)?,
+        matryoshka: Vec::new(),
         dimensions: u32::try_from(info.dimensions).unwrap_or(u32::MAX),
         max_input_tokens: u32::try_from(info.max_tokens).unwrap_or(u32::MAX),
         pooling: info.pooling.as_str().to_owned(),
@@ -100,11 +122,13 @@ async fn load_model(
 }
 
 impl Engine {
-    /// An engine over these models.
+    /// An engine over these models. With a Redis configured, to be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if two have one name, or no thread can be started.
+    /// [`StartError`] if two have one name, no thread can be started, or the cache or
+    /// the reductions cannot be opened.
     pub fn new(
         config: &EmbeddingsConfig,
         models: impl IntoIterator<Item = (ModelCard, Arc<dyn Model>)>,
@@ -128,7 +152,12 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(Inner {
                 models: by_name,
-                max_inputs: config.max_inputs.get(),
+                limits: InputLimits {
+                    inputs: config.max_inputs.get(),
+                    text_bytes: config.max_text_bytes.get(),
+                },
+                cache: Cache::new(&config.cache)?,
+                reductions: Reductions::open(&config.reductions)?,
                 scheduler,
             }),
         })
@@ -137,6 +166,20 @@ impl Engine {
     /// The models, by name.
     pub fn models(&self) -> impl Iterator<Item = &ModelCard> {
         self.inner.models.values().map(|loaded| &loaded.card)
+    }
+
+    /// The model of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the error lists those that there are.
+    pub fn card(&self, name: &str) -> Result<&ModelCard, EmbedError> {
+        Ok(&self.find(name)?.card)
+    }
+
+    /// The reductions of all callers.
+    pub fn reductions(&self) -> &Reductions {
+        &self.inner.reductions
     }
 
     /// Whether no request is at work or waiting.
@@ -150,9 +193,14 @@ impl Engine {
     ///
     /// [`EmbedError`] says what is wrong with the request, or that there is no room.
     pub async fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, EmbedError> {
-        request.check(self.inner.max_inputs)?;
+        request.check(self.inner.limits)?;
         let loaded = self.find(&request.model)?;
-        check_dimensions(&loaded.card, request.dimensions)?;
+        let plan = self.inner.reductions.plan(
+            &loaded.card,
+            &request.owner,
+            request.dimensions,
+            &request.reduction,
+        )?;
 
         let span = telemetry::span(&loaded.name, request.inputs.len(), &request.user);
         let result = self.run(loaded, request).instrument(span.clone()).await;
@@ -165,7 +213,12 @@ impl Engine {
                 }
             }
         }
-        result
+        let response = result?;
+        Ok(EmbedResponse {
+            reduction: plan.id().map(str::to_owned),
+            data: plan.apply(response.data).await?,
+            ..response
+        })
     }
 
     fn find(&self, name: &str) -> Result<&Loaded, EmbedError> {
@@ -181,19 +234,38 @@ impl Engine {
         loaded: &Loaded,
         request: EmbedRequest,
     ) -> Result<EmbedResponse, EmbedError> {
-        let submission = Submission {
-            model: loaded.id,
-            max_tokens: loaded.card.max_input_tokens as usize,
-            inputs: Arc::new(request.inputs),
-            select: None,
-            terms: request.terms,
+        let arrived = Instant::now();
+        let card = &loaded.card;
+        let dimensions = card.dimensions as usize;
+        let (name, revision) = (&card.name, &card.revision);
+        let prefix = KeyPrefix::new(name, revision, dimensions, request.input_type, "");
+        let inputs = Arc::new(request.inputs);
+        let phases = Mutex::new(Phases::default());
+        let phases_now = || phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let submit = async |positions: Vec<usize>| {
+            let submission = Submission {
+                model: loaded.id,
+                max_tokens: card.max_input_tokens as usize,
+                inputs: Arc::clone(&inputs),
+                select: (positions.len() < inputs.len()).then_some(positions),
+                terms: request.terms.clone(),
+            };
+            let computed = self.inner.scheduler.submit(submission).await?;
+            *phases_now() = computed.phases;
+            Ok(computed.data)
         };
-        let computed = self.inner.scheduler.submit(submission).await?;
+        let cache = &self.inner.cache;
+        let priority = request.terms.priority;
+        let data = cache.embed(&prefix, &inputs, priority, submit).await?;
         Ok(EmbedResponse {
             model: Arc::clone(&loaded.name),
-            tokens: count_tokens(&computed.data),
-            data: computed.data,
-            phases: computed.phases,
+            reduction: None,
+            tokens: count_tokens(&data),
+            data,
+            phases: Phases {
+                total: arrived.elapsed(),
+                ..*phases_now()
+            },
         })
     }
 }
@@ -201,20 +273,4 @@ impl Engine {
 fn count_tokens(data: &[Embedded]) -> u32 {
     let tokens = data.iter().map(|embedded| embedded.tokens);
     tokens.fold(0, u32::saturating_add)
-}
-
-/// A model that was not trained so that its leading dimensions stand alone
-/// (matryoshka, arXiv 2205.13147) has its own size only.
-fn check_dimensions(card: &ModelCard, wanted: Option<u32>) -> Result<(), EmbedError> {
-    match wanted {
-        Some(wanted) if wanted != card.dimensions => {
-            let fix = format!(
-                "is {wanted}; `{}` has {} dimensions and cannot be shortened: leave this out \
-                 or send {}",
-                card.name, card.dimensions, card.dimensions
-            );
-            Err(EmbedError::invalid("dimensions", fix))
-        }
-        _ => Ok(()),
-    }
 }

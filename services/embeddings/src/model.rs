@@ -12,8 +12,13 @@ use crate::request::EmbedError;
 pub struct ModelCard {
     /// The name in requests.
     pub name: String,
+    /// Which weights these are; vectors of two revisions are not compared.
+    pub revision: String,
     /// Length of its vectors.
     pub dimensions: u32,
+    /// The shorter lengths it was trained for, ascending (matryoshka, arXiv
+    /// 2205.13147); empty where it cannot be shortened.
+    pub matryoshka: Vec<u32>,
     /// Longest input in tokens, special tokens included.
     pub max_input_tokens: u32,
     /// How token vectors become one: `mean` or `cls`.

@@ -24,6 +24,17 @@ pub const BATCH_SEQUENCES: &str = "signalbox_embeddings_batch_sequences";
 pub const BATCH_TOKENS: &str = "signalbox_embeddings_batch_tokens";
 /// Tokens in line; label `class`.
 pub const WAITING_TOKENS: &str = "signalbox_embeddings_waiting_tokens";
+/// Inputs that the cache knew; label `layer`: `memory` (equal inputs of one request
+/// count here too), `redis`, or `flight` for those that another request was computing.
+pub const CACHE_HITS: &str = "signalbox_embeddings_cache_hits_total";
+/// Inputs that a layer of the cache was asked for and did not know; label `layer`.
+pub const CACHE_MISSES: &str = "signalbox_embeddings_cache_misses_total";
+/// Bytes that results take in this process.
+pub const CACHE_BYTES: &str = "signalbox_embeddings_cache_bytes";
+/// Commands that Redis did not answer, or not in time.
+pub const CACHE_ERRORS: &str = "signalbox_embeddings_cache_redis_errors_total";
+/// Requests whose results were not stored in Redis because too many waited.
+pub const CACHE_DROPPED: &str = "signalbox_embeddings_cache_redis_dropped_total";
 
 /// The `gen_ai.operation.name` of every span of this service.
 pub const OPERATION: &str = "embeddings";
@@ -92,4 +103,42 @@ pub(crate) fn batch(class: &'static str, sequences: usize, tokens: u64) {
 /// Tells how many tokens of a class are in line.
 pub(crate) fn waiting(class: &'static str, tokens: u64) {
     metrics::gauge!(WAITING_TOKENS, "class" => class).set(tokens as f64);
+}
+
+/// Where the cache looks.
+#[derive(Clone, Copy)]
+pub(crate) enum CacheLayer {
+    Memory,
+    Redis,
+    Flight,
+}
+
+/// Counts what a layer knew and did not know.
+pub(crate) fn cache_looked_up(layer: CacheLayer, hits: usize, misses: usize) {
+    let layer = match layer {
+        CacheLayer::Memory => "memory",
+        CacheLayer::Redis => "redis",
+        CacheLayer::Flight => "flight",
+    };
+    if hits > 0 {
+        metrics::counter!(CACHE_HITS, "layer" => layer).increment(hits as u64);
+    }
+    if misses > 0 {
+        metrics::counter!(CACHE_MISSES, "layer" => layer).increment(misses as u64);
+    }
+}
+
+/// Says what results take in this process.
+pub(crate) fn cache_bytes(bytes: u64) {
+    metrics::gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+/// Counts a command that Redis did not answer.
+pub(crate) fn cache_error() {
+    metrics::counter!(CACHE_ERRORS).increment(1);
+}
+
+/// Counts a request whose results Redis did not get.
+pub(crate) fn cache_dropped() {
+    metrics::counter!(CACHE_DROPPED).increment(1);
 }

@@ -3,6 +3,7 @@
 
 mod create;
 mod error;
+mod reductions;
 mod timing;
 
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::embeddings::v1::{
-    CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
-    CreateEmbeddingsResponse, EmbeddingJob, EmbeddingJobResult, EmbeddingModel,
-    GetEmbeddingJobRequest, ListEmbeddingJobsRequest, ListEmbeddingJobsResponse,
-    ListEmbeddingModelsRequest, ListEmbeddingModelsResponse, ReadEmbeddingJobResultsRequest,
-    StreamEmbeddingsRequest, StreamEmbeddingsResponse,
+    CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingReductionRequest,
+    CreateEmbeddingsRequest, CreateEmbeddingsResponse, DeleteEmbeddingReductionRequest,
+    DeleteEmbeddingReductionResponse, EmbeddingJob, EmbeddingJobResult, EmbeddingModel,
+    EmbeddingReduction, GetEmbeddingJobRequest, ListEmbeddingJobsRequest,
+    ListEmbeddingJobsResponse, ListEmbeddingModelsRequest, ListEmbeddingModelsResponse,
+    ListEmbeddingReductionsRequest, ListEmbeddingReductionsResponse,
+    ReadEmbeddingJobResultsRequest, StreamEmbeddingsRequest, StreamEmbeddingsResponse,
     embeddings_service_server::{EmbeddingsService, EmbeddingsServiceServer},
 };
 use tonic::{Request, Response, Status, Streaming};
@@ -37,9 +40,40 @@ impl EmbeddingsService for Handler {
         &self,
         request: Request<CreateEmbeddingsRequest>,
     ) -> Result<Response<CreateEmbeddingsResponse>, Status> {
-        let terms = terms(&RequestContext::of(&request));
-        let answer = create::create(&self.engine, request.into_inner(), terms).await;
+        let context = RequestContext::of(&request);
+        let (owner, terms) = (Arc::clone(&context.caller), terms(&context));
+        let answer = create::create(&self.engine, request.into_inner(), owner, terms).await;
         Ok(answer.map_err(error::api_error)?)
+    }
+
+    async fn create_embedding_reduction(
+        &self,
+        request: Request<CreateEmbeddingReductionRequest>,
+    ) -> Result<Response<EmbeddingReduction>, Status> {
+        let context = RequestContext::of(&request);
+        let (owner, terms) = (Arc::clone(&context.caller), terms(&context));
+        let fitted = reductions::create(&self.engine, request.into_inner(), owner, terms).await;
+        Ok(Response::new(fitted.map_err(error::api_error)?))
+    }
+
+    async fn list_embedding_reductions(
+        &self,
+        request: Request<ListEmbeddingReductionsRequest>,
+    ) -> Result<Response<ListEmbeddingReductionsResponse>, Status> {
+        let owner = RequestContext::of(&request).caller;
+        Ok(Response::new(reductions::list(&self.engine, &owner)))
+    }
+
+    async fn delete_embedding_reduction(
+        &self,
+        request: Request<DeleteEmbeddingReductionRequest>,
+    ) -> Result<Response<DeleteEmbeddingReductionResponse>, Status> {
+        let owner = RequestContext::of(&request).caller;
+        let name = request.into_inner().name;
+        let deleted = self.engine.reductions().delete(&owner, &name).await;
+        Ok(Response::new(DeleteEmbeddingReductionResponse {
+            deleted_versions: deleted.map_err(error::api_error)?,
+        }))
     }
 
     async fn list_embedding_models(
@@ -125,5 +159,6 @@ fn model_to_proto(card: &ModelCard) -> EmbeddingModel {
         max_input_tokens: card.max_input_tokens,
         pooling: card.pooling.clone(),
         license: card.license.clone(),
+        matryoshka_dimensions: card.matryoshka.clone(),
     }
 }
