@@ -42,6 +42,9 @@ pub struct EmbeddingsConfig {
     /// Bulk requests, jobs included, at work at the same time; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_bulk_requests: NonZeroUsize,
+    /// Texts of one stream that are embedded at a time; the server reads no further
+    /// while so many are not answered.
+    pub stream_window: NonZeroUsize,
 }
 
 /// A model to load.
@@ -65,10 +68,11 @@ impl Default for EmbeddingsConfig {
             max_inputs: const { NonZeroUsize::new(10_000).expect("it is not zero") },
             max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
             worker_threads: None,
-            max_waiting: 256,
+            max_waiting: 512,
             max_waiting_tokens: const { NonZeroUsize::new(4_096).expect("it is not zero") },
             bulk_above_tokens: 2_048,
             max_bulk_requests: const { NonZeroUsize::new(16).expect("it is not zero") },
+            stream_window: const { NonZeroUsize::new(64).expect("it is not zero") },
         }
     }
 }

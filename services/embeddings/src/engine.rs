@@ -10,7 +10,7 @@ use crate::{
     config::{EmbeddingsConfig, ServedModel},
     model::{Model, ModelCard},
     request::{EmbedError, EmbedRequest, EmbedResponse, Embedded},
-    scheduler::{ModelId, Scheduler, Submission},
+    scheduler::{BulkPlace, ModelId, Scheduler, Submission},
     telemetry,
 };
 
@@ -48,6 +48,7 @@ pub struct Engine {
 struct Inner {
     models: BTreeMap<String, Loaded>,
     max_inputs: usize,
+    stream_window: usize,
     scheduler: Scheduler,
 }
 
@@ -129,6 +130,7 @@ impl Engine {
             inner: Arc::new(Inner {
                 models: by_name,
                 max_inputs: config.max_inputs.get(),
+                stream_window: config.stream_window.get(),
                 scheduler,
             }),
         })
@@ -142,6 +144,26 @@ impl Engine {
     /// Whether no request is at work or waiting.
     pub fn is_idle(&self) -> bool {
         self.inner.scheduler.is_idle()
+    }
+
+    /// Takes a place for bulk work that comes bit by bit, such as a job's, waiting until
+    /// there is one. With it in their terms, requests need no room of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Cancelled`] when the service is stopping.
+    pub async fn bulk_place(&self) -> Result<BulkPlace, EmbedError> {
+        self.inner.scheduler.place().await
+    }
+
+    /// Whether texts of so many tokens are bulk work, whoever asks.
+    pub(crate) fn is_bulk(&self, tokens: usize) -> bool {
+        self.inner.scheduler.is_bulk(tokens)
+    }
+
+    /// Texts of one stream that are embedded at a time.
+    pub(crate) fn stream_window(&self) -> usize {
+        self.inner.stream_window
     }
 
     /// Embeds the inputs. Dropping the future stops the work.

@@ -3,11 +3,12 @@
 
 mod create;
 mod error;
+mod stream;
 mod timing;
 
 use std::sync::Arc;
 
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
@@ -56,9 +57,11 @@ impl EmbeddingsService for Handler {
 
     async fn stream_embeddings(
         &self,
-        _: Request<Streaming<StreamEmbeddingsRequest>>,
+        request: Request<Streaming<StreamEmbeddingsRequest>>,
     ) -> Result<Response<Self::StreamEmbeddingsStream>, Status> {
-        Err(unimplemented("StreamEmbeddings"))
+        let terms = terms(&RequestContext::of(&request));
+        let answers = stream::answer(self.engine.clone(), request.into_inner(), terms);
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn create_embedding_job(
