@@ -53,6 +53,9 @@ pub struct EmbeddingsConfig {
     pub cache: CacheConfig,
     /// Shorter vectors.
     pub reductions: ReductionsConfig,
+    /// Texts of one stream that are embedded at a time; the server reads no further
+    /// while so many are not answered.
+    pub stream_window: NonZeroUsize,
 }
 
 /// A model to load.
@@ -77,12 +80,13 @@ impl Default for EmbeddingsConfig {
             max_text_bytes: const { NonZeroUsize::new(1 << 20).expect("it is not zero") },
             max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
             worker_threads: None,
-            max_waiting: 256,
+            max_waiting: 512,
             max_waiting_tokens: const { NonZeroUsize::new(4_096).expect("it is not zero") },
             bulk_above_tokens: 2_048,
             max_bulk_requests: const { NonZeroUsize::new(16).expect("it is not zero") },
             cache: CacheConfig::default(),
             reductions: ReductionsConfig::default(),
+            stream_window: const { NonZeroUsize::new(64).expect("it is not zero") },
         }
     }
 }

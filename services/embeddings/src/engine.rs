@@ -16,9 +16,9 @@ use crate::{
     config::{EmbeddingsConfig, ServedModel},
     model::{Model, ModelCard},
     reduce::{Reductions, ReductionsError},
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits, Priority},
     revision,
-    scheduler::{ModelId, Phases, Scheduler, Submission},
+    scheduler::{BulkPlace, ModelId, Phases, Scheduler, Submission},
     telemetry,
 };
 
@@ -64,6 +64,7 @@ struct Inner {
     limits: InputLimits,
     cache: Cache,
     reductions: Reductions,
+    stream_window: usize,
     scheduler: Scheduler,
 }
 
@@ -158,6 +159,7 @@ impl Engine {
                 },
                 cache: Cache::new(&config.cache)?,
                 reductions: Reductions::open(&config.reductions)?,
+                stream_window: config.stream_window.get(),
                 scheduler,
             }),
         })
@@ -185,6 +187,26 @@ impl Engine {
     /// Whether no request is at work or waiting.
     pub fn is_idle(&self) -> bool {
         self.inner.scheduler.is_idle()
+    }
+
+    /// Takes a place for bulk work that comes bit by bit, such as a job's, waiting until
+    /// there is one. With it in their terms, requests need no room of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Cancelled`] when the service is stopping.
+    pub async fn bulk_place(&self) -> Result<BulkPlace, EmbedError> {
+        self.inner.scheduler.place().await
+    }
+
+    /// Whether texts of so many tokens are bulk work, whoever asks.
+    pub(crate) fn is_bulk(&self, tokens: usize) -> bool {
+        self.inner.scheduler.is_bulk(tokens)
+    }
+
+    /// Texts of one stream that are embedded at a time.
+    pub(crate) fn stream_window(&self) -> usize {
+        self.inner.stream_window
     }
 
     /// Embeds the inputs. Dropping the future stops the work.
@@ -255,7 +277,10 @@ impl Engine {
             Ok(computed.data)
         };
         let cache = &self.inner.cache;
-        let priority = request.terms.priority;
+        let priority = match request.terms.place {
+            Some(_) => Priority::Bulk,
+            None => request.terms.priority,
+        };
         let data = cache.embed(&prefix, &inputs, priority, submit).await?;
         Ok(EmbedResponse {
             model: Arc::clone(&loaded.name),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::scheduler::Phases;
+use crate::scheduler::{BulkPlace, Phases};
 
 /// Longest `user`, in bytes.
 const MAX_USER_BYTES: usize = 256;
@@ -103,7 +103,7 @@ pub enum WhenFull {
 }
 
 /// On whose behalf and how urgently a request is computed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// Who waits.
     pub priority: Priority,
@@ -112,6 +112,9 @@ pub struct Terms {
     pub caller: Arc<str>,
     /// What happens when there is no room.
     pub when_full: WhenFull,
+    /// A place that was taken earlier, for a caller that sends its work bit by bit: the
+    /// request is bulk work and needs no room of its own.
+    pub place: Option<BulkPlace>,
     /// When an answer is of no use any more: then the request leaves the line.
     pub deadline: Option<Instant>,
 }
@@ -122,13 +125,14 @@ impl Default for Terms {
             priority: Priority::default(),
             caller: "anonymous".into(),
             when_full: WhenFull::default(),
+            place: None,
             deadline: None,
         }
     }
 }
 
 /// A call to embed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EmbedRequest {
     /// The model's name.
     pub model: String,

@@ -4,11 +4,12 @@
 mod create;
 mod error;
 mod reductions;
+mod stream;
 mod timing;
 
 use std::sync::Arc;
 
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingReductionRequest,
@@ -90,9 +91,11 @@ impl EmbeddingsService for Handler {
 
     async fn stream_embeddings(
         &self,
-        _: Request<Streaming<StreamEmbeddingsRequest>>,
+        request: Request<Streaming<StreamEmbeddingsRequest>>,
     ) -> Result<Response<Self::StreamEmbeddingsStream>, Status> {
-        Err(unimplemented("StreamEmbeddings"))
+        let terms = terms(&RequestContext::of(&request));
+        let answers = stream::answer(self.engine.clone(), request.into_inner(), terms);
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn create_embedding_job(

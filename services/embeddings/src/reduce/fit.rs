@@ -31,7 +31,7 @@ pub enum Corpus {
 }
 
 /// A reduction to fit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct NewReduction {
     /// Whose it will be.
     pub owner: Arc<str>,

@@ -55,9 +55,17 @@ struct Room {
     outstanding: Arc<AtomicU64>,
 }
 
+/// A place for bulk work that comes bit by bit: a job's, or a long stream's. Free again
+/// when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct BulkPlace {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
 /// A request's permission to be worked on; gives its room back when dropped.
 pub(super) struct Permit {
-    _request: OwnedSemaphorePermit,
+    _request: Option<OwnedSemaphorePermit>,
+    _place: Option<BulkPlace>,
     _tokens: Option<OwnedSemaphorePermit>,
     outstanding: Arc<AtomicU64>,
     estimate: u64,
@@ -146,11 +154,34 @@ impl Admission {
         };
         room.outstanding.fetch_add(estimate, Ordering::Relaxed);
         Ok(Permit {
-            _request: request,
+            _request: Some(request),
+            _place: None,
             _tokens: tokens,
             outstanding: Arc::clone(&room.outstanding),
             estimate,
         })
+    }
+
+    /// Takes a place for bulk work that comes bit by bit, waiting until there is one.
+    pub(super) async fn place(&self) -> Result<BulkPlace, EmbedError> {
+        let permit = Arc::clone(&self.bulk.requests).acquire_owned().await;
+        let permit = permit.map_err(|_| EmbedError::Cancelled)?;
+        Ok(BulkPlace {
+            _permit: Arc::new(permit),
+        })
+    }
+
+    /// Lets a part of bulk work in that has its place.
+    pub(super) fn enter_with(&self, place: BulkPlace, estimate: u64) -> Permit {
+        let outstanding = Arc::clone(&self.bulk.outstanding);
+        outstanding.fetch_add(estimate, Ordering::Relaxed);
+        Permit {
+            _request: None,
+            _place: Some(place),
+            _tokens: None,
+            outstanding,
+            estimate,
+        }
     }
 
     /// Whether nothing is in.

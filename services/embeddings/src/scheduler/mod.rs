@@ -25,10 +25,14 @@ use std::{num::NonZeroUsize, sync::Arc, thread::JoinHandle};
 
 use tokio::sync::Semaphore;
 
-pub use self::phases::Phases;
 use self::{admission::Admission, rule::Class, shared::Shared};
-pub(crate) use self::{admission::Limits, line::ModelId, submit::Submission};
-use crate::model::Model;
+pub use self::{admission::BulkPlace, phases::Phases};
+pub(crate) use self::{
+    admission::Limits,
+    line::ModelId,
+    submit::{Submission, estimate},
+};
+use crate::{model::Model, request::EmbedError};
 
 /// How the processor is shared out.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,16 @@ impl Scheduler {
             }
         }
         Ok(scheduler)
+    }
+
+    /// Takes a place for bulk work that comes bit by bit, waiting until there is one.
+    pub(crate) async fn place(&self) -> Result<BulkPlace, EmbedError> {
+        self.admission.place().await
+    }
+
+    /// Whether so many tokens are bulk work, whoever asks.
+    pub(crate) fn is_bulk(&self, tokens: usize) -> bool {
+        tokens > self.options.bulk_above_tokens
     }
 
     /// Whether no request is at work or waiting.

@@ -33,6 +33,14 @@ const WINDOW_BATCHES: usize = 4;
 /// Bytes of text that make a token, in English about; only for estimates.
 const BYTES_PER_TOKEN: usize = 4;
 
+/// Tokens that most models put around a text.
+const SPECIAL_TOKENS: usize = 2;
+
+/// About how many tokens a text has.
+pub(crate) fn estimate(text: &str) -> usize {
+    text.len() / BYTES_PER_TOKEN + 1 + SPECIAL_TOKENS
+}
+
 /// Tokens to compute.
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
@@ -66,11 +74,10 @@ impl Submission {
     fn estimate(&self, at: usize) -> usize {
         let position = self.position(at);
         let tokens = match &*self.inputs {
-            Inputs::Texts(texts) => texts.get(position).map_or(0, String::len) / BYTES_PER_TOKEN,
-            Inputs::TokenIds(ids) => ids.get(position).map_or(0, Vec::len),
+            Inputs::Texts(texts) => texts.get(position).map_or(0, |text| estimate(text)),
+            Inputs::TokenIds(ids) => ids.get(position).map_or(0, Vec::len) + SPECIAL_TOKENS,
         };
-        // Two special tokens and one for what the division drops.
-        (tokens + 3).min(self.max_tokens.max(1))
+        tokens.min(self.max_tokens.max(1))
     }
 
     /// Inputs from `start` on with about `tokens` tokens, at least one.
@@ -133,12 +140,7 @@ impl Scheduler {
         let estimate = (0..submission.len())
             .map(|at| submission.estimate(at))
             .sum();
-        let class = self.class(submission.terms.priority, estimate);
-        let when_full = submission.terms.when_full;
-        let permit = self
-            .admission
-            .enter(class, estimate as u64, when_full)
-            .await?;
+        let (class, permit) = self.enter(&submission.terms, estimate).await?;
         let model = self.models.get(submission.model).map(Arc::clone);
         let model = model.ok_or_else(|| EmbedError::Failed("there is no such model".to_owned()))?;
         let (answer, parts) = mpsc::unbounded_channel();
@@ -166,11 +168,21 @@ impl Scheduler {
         request.run(self, parts).await
     }
 
-    fn class(&self, priority: Priority, tokens: usize) -> Class {
-        match priority {
-            Priority::Interactive if tokens <= self.options.bulk_above_tokens => Class::Interactive,
-            Priority::Interactive | Priority::Bulk => Class::Bulk,
+    async fn enter(&self, terms: &Terms, tokens: usize) -> Result<(Class, Permit), EmbedError> {
+        let estimate = tokens as u64;
+        if let Some(place) = &terms.place {
+            let permit = self.admission.enter_with(place.clone(), estimate);
+            return Ok((Class::Bulk, permit));
         }
+        let class = match terms.priority {
+            Priority::Interactive if !self.is_bulk(tokens) => Class::Interactive,
+            Priority::Interactive | Priority::Bulk => Class::Bulk,
+        };
+        let permit = self
+            .admission
+            .enter(class, estimate, terms.when_full)
+            .await?;
+        Ok((class, permit))
     }
 }
 
