@@ -36,6 +36,9 @@ pub struct EmbeddingsConfig {
     /// Batches that are computed at the same time, each on one thread. The number of
     /// processor cores when absent.
     pub worker_threads: Option<NonZeroUsize>,
+    /// How the model's layers are multiplied: `i16` is several times as fast as `f32` at
+    /// a cosine of 0.99995 to it.
+    pub arithmetic: Arithmetic,
     /// Requests that may wait for a worker; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_waiting: usize,
@@ -69,6 +72,26 @@ pub struct ServedModel {
     pub license: String,
 }
 
+/// The numbers that the model's linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arithmetic {
+    /// Single precision.
+    F32,
+    /// 16-bit whole numbers with exact sums.
+    #[default]
+    I16,
+}
+
+impl From<Arithmetic> for signalbox_encoder::Arithmetic {
+    fn from(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::F32 => Self::F32,
+            Arithmetic::I16 => Self::I16,
+        }
+    }
+}
+
 impl Default for EmbeddingsConfig {
     fn default() -> Self {
         Self {
@@ -80,8 +103,9 @@ impl Default for EmbeddingsConfig {
             max_text_bytes: const { NonZeroUsize::new(1 << 20).expect("it is not zero") },
             max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
             worker_threads: None,
+            arithmetic: Arithmetic::default(),
             max_waiting: 512,
-            max_waiting_tokens: const { NonZeroUsize::new(4_096).expect("it is not zero") },
+            max_waiting_tokens: const { NonZeroUsize::new(8_192).expect("it is not zero") },
             bulk_above_tokens: 2_048,
             max_bulk_requests: const { NonZeroUsize::new(16).expect("it is not zero") },
             cache: CacheConfig::default(),

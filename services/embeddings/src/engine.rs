@@ -96,6 +96,7 @@ async fn load_model(
         // The scheduler computes one batch on each thread.
         threads: NonZeroUsize::MIN,
         group_tokens: config.max_batch_tokens,
+        arithmetic: config.arithmetic.into(),
     };
     let dir = models_dir.join(&served.name);
     let same_dir = dir.clone();

@@ -1,8 +1,9 @@
 //! Who computes vectors: one trait, so that another engine, or a test's, takes the
 //! encoder's place.
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::sync::atomic::AtomicBool;
 
+pub use signalbox_encoder::Encoded;
 use signalbox_encoder::{EncodeError, Encoder, TokenIdError, Tokenized};
 
 use crate::request::EmbedError;
@@ -56,15 +57,6 @@ pub trait Model: Send + Sync {
     fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError>;
 }
 
-/// What a batch came to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Encoded {
-    /// `[dimensions]` for each sequence, in order.
-    pub vectors: Vec<Vec<f32>>,
-    /// The part of the time that pooling took; zero where it is not measured apart.
-    pub pooling: Duration,
-}
-
 impl Model for Encoder {
     fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
         self.tokenize(text).map_err(failure)
@@ -75,11 +67,7 @@ impl Model for Encoder {
     }
 
     fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError> {
-        let vectors = self.encode(batch, cancel).map_err(failure)?;
-        Ok(Encoded {
-            vectors,
-            pooling: Duration::ZERO,
-        })
+        self.encode_here(batch, cancel).map_err(failure)
     }
 }
 

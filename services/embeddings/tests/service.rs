@@ -265,13 +265,13 @@ async fn an_unknown_model_is_not_found_and_the_known_ones_are_listed() {
 }
 
 #[tokio::test]
-async fn a_full_request_of_10_000_texts_is_answered() {
-    let texts: Vec<String> = (0..10_000).map(|i| format!("{i}")).collect();
+async fn a_request_so_large_that_it_is_bulk_work_is_answered_in_order() {
+    let texts: Vec<String> = (0..1_000).map(|i| format!("{i}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let answer = create(request(&texts)).await.unwrap();
-    assert_eq!(answer.data.len(), 10_000);
-    let alone = create(request(&["9876"])).await.unwrap();
-    assert_close(&answer.data[9876].embedding, &alone.data[0].embedding);
+    assert_eq!(answer.data.len(), 1_000);
+    let alone = create(request(&["987"])).await.unwrap();
+    assert_close(&answer.data[987].embedding, &alone.data[0].embedding);
 }
 
 /// The same text in another batch: the same vector but for the rounding of sums.

@@ -267,12 +267,48 @@ fn bad_embeddings() -> Vec<BadEmbedding> {
             field,
             "1048576",
         ),
-        (body(json!({"input": []})), 400, json!("input"), field, "1 to 10000"),
-        (body(json!({"input": ""})), 400, json!("input[0]"), field, "empty"),
-        (body(json!({"input": ["a", ""]})), 400, json!("input[1]"), field, "empty"),
-        (body(json!({"input": null})), 400, json!("input"), field, "1 to 10000"),
-        (body(json!({"input": 5.5})), 400, json!("input[0]"), field, "5.5"),
-        (body(json!({"input": {"text": "a"}})), 400, json!("input"), field, "a string"),
+        (
+            body(json!({"input": []})),
+            400,
+            json!("input"),
+            field,
+            "1 to 10000",
+        ),
+        (
+            body(json!({"input": ""})),
+            400,
+            json!("input[0]"),
+            field,
+            "empty",
+        ),
+        (
+            body(json!({"input": ["a", ""]})),
+            400,
+            json!("input[1]"),
+            field,
+            "empty",
+        ),
+        (
+            body(json!({"input": null})),
+            400,
+            json!("input"),
+            field,
+            "1 to 10000",
+        ),
+        (
+            body(json!({"input": 5.5})),
+            400,
+            json!("input[0]"),
+            field,
+            "5.5",
+        ),
+        (
+            body(json!({"input": {"text": "a"}})),
+            400,
+            json!("input"),
+            field,
+            "a string",
+        ),
         (
             body(json!({"input": [[7592], [7592, 30_522]]})),
             400,
@@ -280,16 +316,76 @@ fn bad_embeddings() -> Vec<BadEmbedding> {
             field,
             "0 to 30521",
         ),
-        (body(json!({"input": [-1]})), 400, json!("input[0]"), field, "at least 0"),
-        (body(json!({"input": [4_294_967_296u64]})), 400, json!("input[0]"), field, "out of range"),
-        (body(json!({"dimensions": 0})), 400, json!("dimensions"), field, "384"),
-        (body(json!({"dimensions": 256})), 400, json!("dimensions"), field, "384"),
-        (body(json!({"dimensions": -1})), 400, json!("dimensions"), field, "at least 0"),
-        (body(json!({"dimensions": 1.5})), 400, json!("dimensions"), field, "1.5"),
-        (body(json!({"dimensions": "abc"})), 400, json!("dimensions"), field, "abc"),
-        (body(json!({"dimensions": "NaN"})), 400, json!("dimensions"), field, "NaN"),
-        (raw(r#""dimensions": 1e999"#), 400, json!("dimensions"), field, "1e999"),
-        (raw(r#""dimensions": NaN"#), 400, Value::Null, "invalid_json", "JSON"),
+        (
+            body(json!({"input": [-1]})),
+            400,
+            json!("input[0]"),
+            field,
+            "at least 0",
+        ),
+        (
+            body(json!({"input": [4_294_967_296u64]})),
+            400,
+            json!("input[0]"),
+            field,
+            "out of range",
+        ),
+        (
+            body(json!({"dimensions": 0})),
+            400,
+            json!("dimensions"),
+            field,
+            "384",
+        ),
+        (
+            body(json!({"dimensions": 256})),
+            400,
+            json!("dimensions"),
+            field,
+            "384",
+        ),
+        (
+            body(json!({"dimensions": -1})),
+            400,
+            json!("dimensions"),
+            field,
+            "at least 0",
+        ),
+        (
+            body(json!({"dimensions": 1.5})),
+            400,
+            json!("dimensions"),
+            field,
+            "1.5",
+        ),
+        (
+            body(json!({"dimensions": "abc"})),
+            400,
+            json!("dimensions"),
+            field,
+            "abc",
+        ),
+        (
+            body(json!({"dimensions": "NaN"})),
+            400,
+            json!("dimensions"),
+            field,
+            "NaN",
+        ),
+        (
+            raw(r#""dimensions": 1e999"#),
+            400,
+            json!("dimensions"),
+            field,
+            "1e999",
+        ),
+        (
+            raw(r#""dimensions": NaN"#),
+            400,
+            Value::Null,
+            "invalid_json",
+            "JSON",
+        ),
         (
             body(json!({"model": "nonesuch"})),
             404,
@@ -297,10 +393,34 @@ fn bad_embeddings() -> Vec<BadEmbedding> {
             "not_found",
             "all-MiniLM-L6-v2",
         ),
-        (body(json!({"model": ""})), 400, json!("model"), field, "required"),
-        (body(json!({"encoding_format": "hex"})), 400, json!("encoding_format"), field, "base64"),
-        (body(json!({"output_dtype": "int4"})), 400, json!("output_dtype"), field, "ubinary"),
-        (body(json!({"input_type": "passage"})), 400, json!("input_type"), field, "document"),
+        (
+            body(json!({"model": ""})),
+            400,
+            json!("model"),
+            field,
+            "required",
+        ),
+        (
+            body(json!({"encoding_format": "hex"})),
+            400,
+            json!("encoding_format"),
+            field,
+            "base64",
+        ),
+        (
+            body(json!({"output_dtype": "int4"})),
+            400,
+            json!("output_dtype"),
+            field,
+            "ubinary",
+        ),
+        (
+            body(json!({"input_type": "passage"})),
+            400,
+            json!("input_type"),
+            field,
+            "document",
+        ),
         (
             body(json!({"reduction": "nobody"})),
             404,
@@ -308,7 +428,13 @@ fn bad_embeddings() -> Vec<BadEmbedding> {
             "not_found",
             "fit one first",
         ),
-        (body(json!({"user": "u".repeat(257)})), 400, json!("user"), field, "256"),
+        (
+            body(json!({"user": "u".repeat(257)})),
+            400,
+            json!("user"),
+            field,
+            "256",
+        ),
         (half, 400, Value::Null, "invalid_json", "UTF-8"),
     ]
 }
@@ -321,8 +447,15 @@ async fn bad_embedding_requests_get_an_error_that_names_the_item_and_the_fix() {
         let (found, answer) = post(&platform, "/v1/embeddings", body).await;
         let error = &answer["error"];
         assert_eq!(found.as_u16(), status, "{shown}: {answer}");
-        assert_eq!((&error["param"], &error["code"]), (&param, &json!(code)), "{shown}: {answer}");
-        assert!(error["message"].as_str().unwrap().contains(fix), "{shown}: {answer}");
+        assert_eq!(
+            (&error["param"], &error["code"]),
+            (&param, &json!(code)),
+            "{shown}: {answer}"
+        );
+        assert!(
+            error["message"].as_str().unwrap().contains(fix),
+            "{shown}: {answer}"
+        );
     }
     // Half a character over gRPC, in `input`, which is field 1.
     let text = [0x0a, 2, 0xe2, 0x82];
@@ -343,7 +476,10 @@ async fn bad_embedding_requests_get_an_error_that_names_the_item_and_the_fix() {
     // Nothing of it has harmed the service.
     let good = json!({"model": "all-MiniLM-L6-v2", "input": ["a", "b"]}).to_string();
     let (status, answer) = post(&platform, "/v1/embeddings", good).await;
-    assert_eq!((status.as_u16(), answer["data"].as_array().unwrap().len()), (200, 2));
+    assert_eq!(
+        (status.as_u16(), answer["data"].as_array().unwrap().len()),
+        (200, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

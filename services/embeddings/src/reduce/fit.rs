@@ -99,10 +99,17 @@ pub async fn fit(
             model: card.name,
             revision: card.revision,
             fitted_to,
-            created: SystemTime::now(),
+            created: now(),
             pca: Arc::new(pca.map_err(stopped)?),
         })
         .await
+}
+
+/// In whole milliseconds, as it is kept on disk.
+fn now() -> SystemTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn check_size(card: &ModelCard, wanted: u32, corpus: &Corpus) -> Result<(), EmbedError> {

@@ -66,23 +66,27 @@ pub struct BulkPlace {
 pub(super) struct Permit {
     _request: Option<OwnedSemaphorePermit>,
     _place: Option<BulkPlace>,
-    _tokens: Option<OwnedSemaphorePermit>,
+    /// Room in tokens, where it is bounded.
+    tokens: Option<OwnedSemaphorePermit>,
     outstanding: Arc<AtomicU64>,
     estimate: u64,
 }
 
 impl Permit {
-    /// Less is left to do.
-    pub(super) fn finished(&mut self, tokens: u64) {
+    /// Less is left to do than was estimated, or than there was. The room is another's.
+    pub(super) fn less(&mut self, tokens: u64) {
         let tokens = tokens.min(self.estimate);
         self.estimate -= tokens;
         self.outstanding.fetch_sub(tokens, Ordering::Relaxed);
+        if let Some(room) = &mut self.tokens {
+            drop(room.split((tokens as usize).min(room.num_permits())));
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.finished(self.estimate);
+        self.less(self.estimate);
     }
 }
 
@@ -156,7 +160,7 @@ impl Admission {
         Ok(Permit {
             _request: Some(request),
             _place: None,
-            _tokens: tokens,
+            tokens,
             outstanding: Arc::clone(&room.outstanding),
             estimate,
         })
@@ -178,7 +182,7 @@ impl Admission {
         Permit {
             _request: None,
             _place: Some(place),
-            _tokens: None,
+            tokens: None,
             outstanding,
             estimate,
         }

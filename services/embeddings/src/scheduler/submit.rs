@@ -250,6 +250,8 @@ impl Request {
         let mut sequences = Vec::with_capacity(all.len());
         for (index, tokens) in range.zip(all) {
             let count = tokens.ids().len();
+            let estimate = self.submission.estimate(index);
+            self.permit.less(estimate.saturating_sub(count) as u64);
             self.window += count;
             self.data.push(Embedded {
                 vector: Vec::new(),
@@ -280,7 +282,7 @@ impl Request {
             }
         }
         self.window = self.window.saturating_sub(done);
-        self.permit.finished(done as u64);
+        self.permit.less(done as u64);
         Ok(())
     }
 }
