@@ -69,6 +69,12 @@ sync: ## Mend the BUILD files after a change of Cargo.toml or of the list of fil
 bench-startup: build models ## Time to ready, and memory of the three services
 	@python3 tools/bench/startup.py $(TARGET)/release/signalbox --json $(TARGET)/bench/startup.json
 
+.PHONY: load-embeddings
+load-embeddings: models ## Embeddings over the wire: throughput, latency, fairness, overload; prints a table
+	cargo build --release --locked -p signalbox-embeddings -p signalbox-bench-embeddings-load
+	@$(TARGET)/release/signalbox-bench-embeddings-load $(TARGET)/release/signalbox-embeddings \
+	  --json $(TARGET)/bench/embeddings-load.json
+
 .PHONY: bench-transcode
 bench-transcode: ## JSON to protobuf and back, beside two peers
 	cargo run --release --locked -p signalbox-bench-transcode

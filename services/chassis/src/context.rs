@@ -1,6 +1,6 @@
 //! What the chassis knows about a request, handed to handlers as an extension.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -14,6 +14,8 @@ pub struct RequestContext {
     pub request_id: Arc<str>,
     /// The caller's name: the name of its key, or `anonymous`.
     pub caller: Arc<str>,
+    /// The other end of the connection; behind a proxy, the proxy's.
+    pub peer: Option<SocketAddr>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
@@ -27,6 +29,7 @@ impl RequestContext {
         Self {
             request_id: ulid::Ulid::new().to_string().into(),
             caller: Self::ANONYMOUS.into(),
+            peer: None,
             deadline: None,
         }
     }

@@ -1,9 +1,15 @@
 //! What can be configured, with its defaults.
 
-use std::{num::NonZeroUsize, path::PathBuf, thread};
+use std::{iter, num::NonZeroUsize, path::PathBuf, thread};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    cache::CacheConfig,
+    reduce::ReductionsConfig,
+    scheduler::{Limits, Options},
+};
 
 /// The Embeddings service's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,17 +22,74 @@ pub struct EmbeddingsConfig {
     /// The folder that holds one folder for each model. The cache that
     /// `signalbox models pull` fills when absent.
     pub models_dir: Option<PathBuf>,
+    /// More models to load. All share the same threads.
+    pub models: Vec<ServedModel>,
     /// Most inputs in one request.
     pub max_inputs: NonZeroUsize,
-    /// Tokens in work at a time on each thread. At about 8 KB a token this bounds
-    /// the memory that work takes; a single longer input still fits.
+    /// Most bytes of one text. A longer one is refused, though the model would read
+    /// no more than its first few hundred tokens.
+    pub max_text_bytes: NonZeroUsize,
+    /// Tokens that a thread computes together; a single longer input is computed alone.
+    /// At about 8 KB a token this bounds the memory that work takes, and it bounds how
+    /// long a new request waits for a busy thread.
     pub max_batch_tokens: NonZeroUsize,
-    /// Requests at work at the same time, and threads that each of them uses at
-    /// most. The number of processor cores when absent.
+    /// Batches that are computed at the same time, each on one thread. The number of
+    /// processor cores when absent.
     pub worker_threads: Option<NonZeroUsize>,
+    /// How the model's layers are multiplied: `i16` is several times as fast as `f32` at
+    /// a cosine of 0.99995 to it.
+    pub arithmetic: Arithmetic,
     /// Requests that may wait for a worker; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_waiting: usize,
+    /// Tokens of requests that may wait, for each worker; what is more is refused with
+    /// `RESOURCE_EXHAUSTED`. Divided by the tokens a second of a core, this is about the
+    /// longest that a request waits.
+    pub max_waiting_tokens: NonZeroUsize,
+    /// A request with more tokens is bulk work, whoever asks: it is computed with what
+    /// smaller requests leave, a tenth of the processor at least.
+    pub bulk_above_tokens: usize,
+    /// Bulk requests, jobs included, at work at the same time; one more is refused with
+    /// `RESOURCE_EXHAUSTED`.
+    pub max_bulk_requests: NonZeroUsize,
+    /// Results that are kept.
+    pub cache: CacheConfig,
+    /// Shorter vectors.
+    pub reductions: ReductionsConfig,
+    /// Texts of one stream that are embedded at a time; the server reads no further
+    /// while so many are not answered.
+    pub stream_window: NonZeroUsize,
+}
+
+/// A model to load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServedModel {
+    /// Its name in requests and of its folder.
+    pub name: String,
+    /// SPDX identifier of the weights' licence, told to callers that list models.
+    #[serde(default)]
+    pub license: String,
+}
+
+/// The numbers that the model's linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arithmetic {
+    /// Single precision.
+    F32,
+    /// 16-bit whole numbers with exact sums.
+    #[default]
+    I16,
+}
+
+impl From<Arithmetic> for signalbox_encoder::Arithmetic {
+    fn from(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::F32 => Self::F32,
+            Arithmetic::I16 => Self::I16,
+        }
+    }
 }
 
 impl Default for EmbeddingsConfig {
@@ -35,19 +98,54 @@ impl Default for EmbeddingsConfig {
             model: "all-MiniLM-L6-v2".to_owned(),
             license: "Apache-2.0".to_owned(),
             models_dir: None,
-            max_inputs: NonZeroUsize::MIN.saturating_add(2047),
-            max_batch_tokens: NonZeroUsize::MIN.saturating_add(511),
+            models: Vec::new(),
+            max_inputs: const { NonZeroUsize::new(10_000).expect("it is not zero") },
+            max_text_bytes: const { NonZeroUsize::new(1 << 20).expect("it is not zero") },
+            max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
             worker_threads: None,
-            max_waiting: 64,
+            arithmetic: Arithmetic::default(),
+            max_waiting: 512,
+            max_waiting_tokens: const { NonZeroUsize::new(8_192).expect("it is not zero") },
+            bulk_above_tokens: 2_048,
+            max_bulk_requests: const { NonZeroUsize::new(16).expect("it is not zero") },
+            cache: CacheConfig::default(),
+            reductions: ReductionsConfig::default(),
+            stream_window: const { NonZeroUsize::new(64).expect("it is not zero") },
         }
     }
 }
 
 impl EmbeddingsConfig {
     /// The configured number of workers, or one for each core.
-    pub(crate) fn workers(&self) -> NonZeroUsize {
+    fn workers(&self) -> NonZeroUsize {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.worker_threads.unwrap_or_else(cores)
+    }
+
+    /// All models to load.
+    pub fn served(&self) -> impl Iterator<Item = ServedModel> {
+        let first = ServedModel {
+            name: self.model.clone(),
+            license: self.license.clone(),
+        };
+        iter::once(first).chain(self.models.iter().cloned())
+    }
+
+    /// How the processor is shared out.
+    pub(crate) fn scheduling(&self) -> Options {
+        let threads = self.workers();
+        let tokens = self.max_waiting_tokens.saturating_mul(threads);
+        Options {
+            threads,
+            batch_tokens: self.max_batch_tokens,
+            // More could never be let in as interactive work.
+            bulk_above_tokens: self.bulk_above_tokens.min(tokens.get()),
+            limits: Limits {
+                requests: threads.get().saturating_add(self.max_waiting),
+                tokens: tokens.get(),
+                bulk_requests: self.max_bulk_requests.get(),
+            },
+        }
     }
 }
 
@@ -61,8 +159,8 @@ mod tests {
     fn an_empty_section_is_the_default() {
         let config: EmbeddingsConfig = serde_json::from_str("{}").unwrap();
         assert_eq!(config, EmbeddingsConfig::default());
-        assert_eq!(config.max_inputs.get(), 2048);
-        assert_eq!(config.max_batch_tokens.get(), 512);
+        assert_eq!(config.max_inputs.get(), 10_000);
+        assert_eq!(config.max_batch_tokens.get(), 256);
     }
 
     #[test]

@@ -1,33 +1,26 @@
-//! Finds the model, checks the request against it, and finds a worker.
-//!
-//! Work blocks a thread, so it must not run on the runtime's own. A request first
-//! takes a place (or is refused at once: a line that only grows helps nobody), then
-//! waits for a worker, then runs on a blocking thread. A caller that goes away drops
-//! the future, which stops the work within a layer's time.
+//! Finds the model, checks the request against it, and has it computed.
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use signalbox_encoder::{Encoder, EncoderOptions, LoadError};
-use tokio::{sync::Semaphore, task, time::Instant};
+use tokio::{task, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
-    config::EmbeddingsConfig,
+    cache::{Cache, CacheError, KeyPrefix},
+    config::{EmbeddingsConfig, ServedModel},
     model::{Model, ModelCard},
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded},
+    reduce::{Reductions, ReductionsError},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits, Priority},
+    revision,
+    scheduler::{BulkPlace, ModelId, Phases, Scheduler, Submission},
     telemetry,
 };
-
-/// What a refused caller is told to wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +33,27 @@ pub enum StartError {
         /// What is wrong.
         source: LoadError,
     },
+    /// Two models have the same name.
+    #[error("embeddings.models: `{model}` is there twice; give each model once")]
+    Twice {
+        /// The name.
+        model: String,
+    },
+    /// The system starts no more threads.
+    #[error("threads cannot be started: {0}; lower embeddings.worker_threads")]
+    Threads(std::io::Error),
+    /// The cache's configuration is not right.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The reductions cannot be opened.
+    #[error(transparent)]
+    Reductions(#[from] ReductionsError),
     /// The runtime stopped meanwhile.
     #[error("loading was interrupted")]
     Interrupted,
 }
 
-/// Loaded models and the room to run them. Cheap to clone.
+/// Loaded models and the threads that run them. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -53,75 +61,109 @@ pub struct Engine {
 
 struct Inner {
     models: BTreeMap<String, Loaded>,
-    max_inputs: usize,
-    /// Requests at work and waiting.
-    places: Arc<Semaphore>,
-    all_places: usize,
-    /// Requests at work.
-    workers: Arc<Semaphore>,
+    limits: InputLimits,
+    cache: Cache,
+    reductions: Reductions,
+    stream_window: usize,
+    scheduler: Scheduler,
 }
 
 struct Loaded {
     card: ModelCard,
     name: Arc<str>,
-    model: Arc<dyn Model>,
+    id: ModelId,
 }
 
-/// Loads the configured model from its folder, `model_dir`.
+/// Loads the configured models, each from the folder of its name in `models_dir`.
 ///
 /// # Errors
 ///
 /// [`StartError`] names the file at fault and what to do about it.
-pub async fn load(config: &EmbeddingsConfig, model_dir: &Path) -> Result<Engine, StartError> {
+pub async fn load(config: &EmbeddingsConfig, models_dir: &Path) -> Result<Engine, StartError> {
+    let mut models: Vec<(ModelCard, Arc<dyn Model>)> = Vec::new();
+    for served in config.served() {
+        models.push(load_model(config, &served, models_dir).await?);
+    }
+    Engine::new(config, models)
+}
+
+async fn load_model(
+    config: &EmbeddingsConfig,
+    served: &ServedModel,
+    models_dir: &Path,
+) -> Result<(ModelCard, Arc<dyn Model>), StartError> {
     let options = EncoderOptions {
-        threads: config.workers(),
+        // The scheduler computes one batch on each thread.
+        threads: NonZeroUsize::MIN,
         group_tokens: config.max_batch_tokens,
+        arithmetic: config.arithmetic.into(),
     };
-    let dir = model_dir.to_owned();
-    let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options))
+    let dir = models_dir.join(&served.name);
+    let same_dir = dir.clone();
+    let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options));
+    // Beside the loading: each reads all weights once.
+    let revision = task::spawn_blocking(move || revision::of(&same_dir));
+    let encoder = encoder
         .await
         .map_err(|_| StartError::Interrupted)?
         .map_err(|source| StartError::Model {
-            model: config.model.clone(),
+            model: served.name.clone(),
             source,
         })?;
     let info = encoder.info();
     let card = ModelCard {
-        name: config.model.clone(),
+        name: served.name.clone(),
+        revision: revision.await.map_err(|_| StartError::Interrupted)?,
+        matryoshka: Vec::new(),
         dimensions: u32::try_from(info.dimensions).unwrap_or(u32::MAX),
         max_input_tokens: u32::try_from(info.max_tokens).unwrap_or(u32::MAX),
         pooling: info.pooling.as_str().to_owned(),
-        license: config.license.clone(),
+        license: served.license.clone(),
     };
-    Ok(Engine::new(config, [(card, Arc::new(encoder) as _)]))
+    Ok((card, Arc::new(encoder)))
 }
 
 impl Engine {
-    /// An engine over these models.
+    /// An engine over these models. With a Redis configured, to be called within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if two have one name, no thread can be started, or the cache or
+    /// the reductions cannot be opened.
     pub fn new(
         config: &EmbeddingsConfig,
         models: impl IntoIterator<Item = (ModelCard, Arc<dyn Model>)>,
-    ) -> Self {
-        let models = models
-            .into_iter()
-            .map(|(card, model)| {
-                let name = card.name.as_str().into();
-                (card.name.clone(), Loaded { card, name, model })
-            })
-            .collect();
-        let workers = config.workers().get().min(Semaphore::MAX_PERMITS);
-        let all_places = workers
-            .saturating_add(config.max_waiting)
-            .min(Semaphore::MAX_PERMITS);
-        Self {
-            inner: Arc::new(Inner {
-                models,
-                max_inputs: config.max_inputs.get(),
-                places: Arc::new(Semaphore::new(all_places)),
-                all_places,
-                workers: Arc::new(Semaphore::new(workers)),
-            }),
+    ) -> Result<Self, StartError> {
+        let mut by_name = BTreeMap::new();
+        let mut engines = Vec::new();
+        for (card, model) in models {
+            let loaded = Loaded {
+                name: card.name.as_str().into(),
+                id: engines.len(),
+                card,
+            };
+            engines.push(model);
+            if let Some(other) = by_name.insert(loaded.card.name.clone(), loaded) {
+                let model = other.card.name;
+                return Err(StartError::Twice { model });
+            }
         }
+        let scheduler =
+            Scheduler::new(config.scheduling(), engines).map_err(StartError::Threads)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                models: by_name,
+                limits: InputLimits {
+                    inputs: config.max_inputs.get(),
+                    text_bytes: config.max_text_bytes.get(),
+                },
+                cache: Cache::new(&config.cache)?,
+                reductions: Reductions::open(&config.reductions)?,
+                stream_window: config.stream_window.get(),
+                scheduler,
+            }),
+        })
     }
 
     /// The models, by name.
@@ -129,9 +171,43 @@ impl Engine {
         self.inner.models.values().map(|loaded| &loaded.card)
     }
 
+    /// The model of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the error lists those that there are.
+    pub fn card(&self, name: &str) -> Result<&ModelCard, EmbedError> {
+        Ok(&self.find(name)?.card)
+    }
+
+    /// The reductions of all callers.
+    pub fn reductions(&self) -> &Reductions {
+        &self.inner.reductions
+    }
+
     /// Whether no request is at work or waiting.
     pub fn is_idle(&self) -> bool {
-        self.inner.places.available_permits() == self.inner.all_places
+        self.inner.scheduler.is_idle()
+    }
+
+    /// Takes a place for bulk work that comes bit by bit, such as a job's, waiting until
+    /// there is one. With it in their terms, requests need no room of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Cancelled`] when the service is stopping.
+    pub async fn bulk_place(&self) -> Result<BulkPlace, EmbedError> {
+        self.inner.scheduler.place().await
+    }
+
+    /// Whether texts of so many tokens are bulk work, whoever asks.
+    pub(crate) fn is_bulk(&self, tokens: usize) -> bool {
+        self.inner.scheduler.is_bulk(tokens)
+    }
+
+    /// Texts of one stream that are embedded at a time.
+    pub(crate) fn stream_window(&self) -> usize {
+        self.inner.stream_window
     }
 
     /// Embeds the inputs. Dropping the future stops the work.
@@ -140,19 +216,32 @@ impl Engine {
     ///
     /// [`EmbedError`] says what is wrong with the request, or that there is no room.
     pub async fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, EmbedError> {
-        request.check(self.inner.max_inputs)?;
+        request.check(self.inner.limits)?;
         let loaded = self.find(&request.model)?;
-        check_dimensions(&loaded.card, request.dimensions)?;
+        let plan = self.inner.reductions.plan(
+            &loaded.card,
+            &request.owner,
+            request.dimensions,
+            &request.reduction,
+        )?;
 
         let span = telemetry::span(&loaded.name, request.inputs.len(), &request.user);
         let result = self.run(loaded, request).instrument(span.clone()).await;
         match &result {
-            Ok((_, done)) => done.report(&span, &loaded.name),
+            Ok(response) => telemetry::done(&span, response),
             Err(error) => {
                 span.record("error.type", error.kind());
+                if let EmbedError::Overloaded { .. } = error {
+                    telemetry::overloaded(&loaded.name);
+                }
             }
         }
-        result.map(|(response, _)| response)
+        let response = result?;
+        Ok(EmbedResponse {
+            reduction: plan.id().map(str::to_owned),
+            data: plan.apply(response.data).await?,
+            ..response
+        })
     }
 
     fn find(&self, name: &str) -> Result<&Loaded, EmbedError> {
@@ -167,75 +256,47 @@ impl Engine {
         &self,
         loaded: &Loaded,
         request: EmbedRequest,
-    ) -> Result<(EmbedResponse, telemetry::Done), EmbedError> {
+    ) -> Result<EmbedResponse, EmbedError> {
         let arrived = Instant::now();
-        let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
-            telemetry::overloaded(&loaded.name);
-            return Err(EmbedError::Overloaded {
-                retry_after: RETRY_AFTER,
-            });
+        let card = &loaded.card;
+        let dimensions = card.dimensions as usize;
+        let (name, revision) = (&card.name, &card.revision);
+        let prefix = KeyPrefix::new(name, revision, dimensions, request.input_type, "");
+        let inputs = Arc::new(request.inputs);
+        let phases = Mutex::new(Phases::default());
+        let phases_now = || phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let submit = async |positions: Vec<usize>| {
+            let submission = Submission {
+                model: loaded.id,
+                max_tokens: card.max_input_tokens as usize,
+                inputs: Arc::clone(&inputs),
+                select: (positions.len() < inputs.len()).then_some(positions),
+                terms: request.terms.clone(),
+            };
+            let computed = self.inner.scheduler.submit(submission).await?;
+            *phases_now() = computed.phases;
+            Ok(computed.data)
         };
-        let worker = Arc::clone(&self.inner.workers)
-            .acquire_owned()
-            .await
-            .map_err(|_| EmbedError::Cancelled)?;
-        let started = Instant::now();
-
-        let guard = CancelOnDrop(Arc::new(AtomicBool::new(false)));
-        let cancel = Arc::clone(&guard.0);
-        let model = Arc::clone(&loaded.model);
-        let span = tracing::Span::current();
-        let work = task::spawn_blocking(move || {
-            // Held until the work has really ended, even if the caller is gone.
-            let _room = (place, worker);
-            span.in_scope(|| model.embed(&request.inputs, &cancel))
-        });
-        let data = work
-            .await
-            .map_err(|_| EmbedError::Failed("a worker stopped unexpectedly".to_owned()))??;
-        drop(guard);
-
-        let done = telemetry::Done {
-            inputs: data.len(),
-            tokens: data.iter().map(|embedded| embedded.tokens).sum(),
-            truncated: count_truncated(&data),
-            waited: started - arrived,
-            worked: started.elapsed(),
+        let cache = &self.inner.cache;
+        let priority = match request.terms.place {
+            Some(_) => Priority::Bulk,
+            None => request.terms.priority,
         };
-        let response = EmbedResponse {
+        let data = cache.embed(&prefix, &inputs, priority, submit).await?;
+        Ok(EmbedResponse {
             model: Arc::clone(&loaded.name),
-            tokens: done.tokens,
+            reduction: None,
+            tokens: count_tokens(&data),
             data,
-        };
-        Ok((response, done))
+            phases: Phases {
+                total: arrived.elapsed(),
+                ..*phases_now()
+            },
+        })
     }
 }
 
-/// Sets its flag when the future that holds it is dropped.
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn count_truncated(data: &[Embedded]) -> usize {
-    data.iter().filter(|embedded| embedded.truncated).count()
-}
-
-/// A model that was not trained so that its leading dimensions stand alone
-/// (matryoshka, arXiv 2205.13147) has its own size only.
-fn check_dimensions(card: &ModelCard, wanted: Option<u32>) -> Result<(), EmbedError> {
-    match wanted {
-        Some(wanted) if wanted != card.dimensions => {
-            let fix = format!(
-                "is {wanted}; `{}` has {} dimensions and cannot be shortened: leave this out \
-                 or send {}",
-                card.name, card.dimensions, card.dimensions
-            );
-            Err(EmbedError::invalid("dimensions", fix))
-        }
-        _ => Ok(()),
-    }
+fn count_tokens(data: &[Embedded]) -> u32 {
+    let tokens = data.iter().map(|embedded| embedded.tokens);
+    tokens.fold(0, u32::saturating_add)
 }

@@ -1,16 +1,22 @@
 //! The Embeddings service: text to vectors.
 //!
 //! A request takes this way: [`handler`] turns proto messages into the terms of
-//! [`request`], [`engine`] checks them and finds room and a thread, [`model`] does
-//! the work, and `handler` answers.
+//! [`request`], [`engine`] checks them, [`cache`] knows what need not be computed,
+//! `scheduler` finds room and a thread, [`model`] does the work, [`reduce`] shortens the
+//! vectors, [`output`] writes them, and `handler` answers.
 
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod config;
 pub mod engine;
 pub mod handler;
 pub mod model;
+pub mod output;
+pub mod reduce;
 pub mod request;
+mod revision;
+pub mod scheduler;
 pub mod telemetry;
 
 pub use config::EmbeddingsConfig;

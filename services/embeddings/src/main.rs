@@ -78,8 +78,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
             Some(dir) => Store::open(dir),
             None => Store::default_location()?,
         };
-        let engine =
-            signalbox_embeddings::load(&embeddings, &models.root().join(&embeddings.model)).await?;
+        let engine = signalbox_embeddings::load(&embeddings, models.root()).await?;
         Ok(server.service(signalbox_embeddings::service(engine).max_decoding_message_size(limit)))
     };
     process.run(services, |bound| ready_line(NAME, bound)).await

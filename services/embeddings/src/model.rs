@@ -1,19 +1,25 @@
 //! Who computes vectors: one trait, so that another engine, or a test's, takes the
 //! encoder's place.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use signalbox_encoder::{EncodeError, Encoder, Tokenized};
+pub use signalbox_encoder::Encoded;
+use signalbox_encoder::{EncodeError, Encoder, TokenIdError, Tokenized};
 
-use crate::request::{EmbedError, Embedded, Inputs};
+use crate::request::EmbedError;
 
 /// What a model takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelCard {
     /// The name in requests.
     pub name: String,
+    /// Which weights these are; vectors of two revisions are not compared.
+    pub revision: String,
     /// Length of its vectors.
     pub dimensions: u32,
+    /// The shorter lengths it was trained for, ascending (matryoshka, arXiv
+    /// 2205.13147); empty where it cannot be shortened.
+    pub matryoshka: Vec<u32>,
     /// Longest input in tokens, special tokens included.
     pub max_input_tokens: u32,
     /// How token vectors become one: `mean` or `cls`.
@@ -22,57 +28,46 @@ pub struct ModelCard {
     pub license: String,
 }
 
-/// Something that turns inputs into vectors.
+/// Something that turns texts into tokens and tokens into vectors.
+///
+/// The two are apart so that texts are tokenised off the threads that compute, and so
+/// that one batch can hold sequences of many requests.
 pub trait Model: Send + Sync {
-    /// Embeds the inputs, in order; called on a thread that may block. Returns
-    /// [`EmbedError::Cancelled`] soon after `cancel` is set.
+    /// Turns a text into token ids, cut at the model's limit; called on a thread that
+    /// may block.
     ///
     /// # Errors
     ///
-    /// [`EmbedError`], naming the input at fault where one is.
-    fn embed(&self, inputs: &Inputs, cancel: &AtomicBool) -> Result<Vec<Embedded>, EmbedError>;
+    /// [`EmbedError::Failed`] if the tokenizer refuses the text.
+    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError>;
+
+    /// Takes ids of the model's own vocabulary in place of a text.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenIdError`] says what is wrong with them.
+    fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError>;
+
+    /// Computes one vector of length 1 for each sequence, in order, on the calling
+    /// thread alone. Returns [`EmbedError::Cancelled`] soon after `cancel` is set.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError`] if the batch cannot be computed.
+    fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError>;
 }
 
 impl Model for Encoder {
-    fn embed(&self, inputs: &Inputs, cancel: &AtomicBool) -> Result<Vec<Embedded>, EmbedError> {
-        let tokenized = tokenize(self, inputs, cancel)?;
-        let vectors = self.encode(&tokenized, cancel).map_err(failure)?;
-        Ok(vectors
-            .into_iter()
-            .zip(&tokenized)
-            .map(|(vector, text)| Embedded {
-                vector,
-                tokens: u32::try_from(text.ids().len()).unwrap_or(u32::MAX),
-                truncated: text.truncated(),
-            })
-            .collect())
+    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+        self.tokenize(text).map_err(failure)
     }
-}
 
-fn tokenize(
-    encoder: &Encoder,
-    inputs: &Inputs,
-    cancel: &AtomicBool,
-) -> Result<Vec<Tokenized>, EmbedError> {
-    let check = || match cancel.load(Ordering::Relaxed) {
-        true => Err(EmbedError::Cancelled),
-        false => Ok(()),
-    };
-    match inputs {
-        Inputs::Texts(texts) => texts
-            .iter()
-            .map(|text| check().and_then(|()| encoder.tokenize(text).map_err(failure)))
-            .collect(),
-        Inputs::TokenIds(all) => all
-            .iter()
-            .enumerate()
-            .map(|(index, ids)| {
-                let field = || format!("{}[{index}]", inputs.field());
-                encoder
-                    .accept_ids(ids)
-                    .map_err(|error| EmbedError::invalid(field(), error.to_string()))
-            })
-            .collect(),
+    fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
+        self.accept_ids(ids)
+    }
+
+    fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError> {
+        self.encode_here(batch, cancel).map_err(failure)
     }
 }
 

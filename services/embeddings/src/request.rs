@@ -3,6 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
+use crate::scheduler::{BulkPlace, Phases};
+
 /// Longest `user`, in bytes.
 const MAX_USER_BYTES: usize = 256;
 /// Longest model name that is looked up and repeated in an answer, in bytes.
@@ -40,22 +44,131 @@ impl Inputs {
     }
 }
 
+/// What a text is for. Models that were trained with different prompts for the two
+/// sides of a search put the one that belongs to it before the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InputType {
+    /// A search's question.
+    Query,
+    /// A text to be found.
+    Document,
+}
+
+impl InputType {
+    /// By the name of the API; `None` for the empty one.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Invalid`] for any other name.
+    pub fn parse(name: &str) -> Result<Option<Self>, EmbedError> {
+        match name {
+            "" => Ok(None),
+            "query" => Ok(Some(Self::Query)),
+            "document" => Ok(Some(Self::Document)),
+            _ => Err(EmbedError::invalid(
+                "input_type",
+                "is unknown; `query` and `document` are accepted, or leave it out",
+            )),
+        }
+    }
+
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody who looks at the screen: first, unless the request is so large that it
+    /// is bulk work whatever it says.
+    #[default]
+    Interactive,
+    /// A job: whatever nobody else needs, and a tenth in any case.
+    Bulk,
+}
+
+/// What happens to a request that finds no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// [`EmbedError::Overloaded`], at once.
+    #[default]
+    Refuse,
+    /// It waits for room, behind those that wait already.
+    Wait,
+}
+
+/// On whose behalf and how urgently a request is computed.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Who waits.
+    pub priority: Priority,
+    /// Callers share the processor fairly; requests with the same name count as one
+    /// caller.
+    pub caller: Arc<str>,
+    /// What happens when there is no room.
+    pub when_full: WhenFull,
+    /// A place that was taken earlier, for a caller that sends its work bit by bit: the
+    /// request is bulk work and needs no room of its own.
+    pub place: Option<BulkPlace>,
+    /// When an answer is of no use any more: then the request leaves the line.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            priority: Priority::default(),
+            caller: "anonymous".into(),
+            when_full: WhenFull::default(),
+            place: None,
+            deadline: None,
+        }
+    }
+}
+
 /// A call to embed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EmbedRequest {
     /// The model's name.
     pub model: String,
     /// What to embed.
     pub inputs: Inputs,
-    /// The wanted length of the vectors; the model's own when absent.
+    /// What the inputs are for; no prompt is added when absent.
+    pub input_type: Option<InputType>,
+    /// The wanted length of the vectors; the model's or the reduction's own when absent.
     pub dimensions: Option<u32>,
+    /// The reduction to apply, `name` or `name@version`; none when empty.
+    pub reduction: String,
+    /// Whose reductions may be named: the caller's name, or `anonymous`.
+    pub owner: Arc<str>,
     /// The end user; recorded, never interpreted.
     pub user: String,
+    /// On whose behalf and how urgently.
+    pub terms: Terms,
 }
 
 impl EmbedRequest {
+    /// A request with defaults for all else.
+    pub fn new(model: impl Into<String>, inputs: Inputs) -> Self {
+        Self {
+            model: model.into(),
+            inputs,
+            input_type: None,
+            dimensions: None,
+            reduction: String::new(),
+            owner: "anonymous".into(),
+            user: String::new(),
+            terms: Terms::default(),
+        }
+    }
+
     /// Checks all that can be checked without the model.
-    pub(crate) fn check(&self, max_inputs: usize) -> Result<(), EmbedError> {
+    pub(crate) fn check(&self, limits: InputLimits) -> Result<(), EmbedError> {
         if self.model.is_empty() {
             return Err(EmbedError::invalid("model", "is required; name a model"));
         }
@@ -70,20 +183,54 @@ impl EmbedRequest {
             );
             return Err(EmbedError::invalid("user", fix));
         }
-        let (field, count) = (self.inputs.field(), self.inputs.len());
-        if !(1..=max_inputs).contains(&count) {
-            let fix = format!("has {count} entries; send 1 to {max_inputs}");
+        self.inputs.check(limits)
+    }
+}
+
+/// Most inputs, and most bytes of one, that a request may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InputLimits {
+    pub(crate) inputs: usize,
+    pub(crate) text_bytes: usize,
+}
+
+impl Inputs {
+    /// Checks how many there are and each of them.
+    pub(crate) fn check(&self, limits: InputLimits) -> Result<(), EmbedError> {
+        let (field, count, most) = (self.field(), self.len(), limits.inputs);
+        if count == 0 {
+            let fix = format!("is empty; send 1 to {most} texts");
             return Err(EmbedError::invalid(field, fix));
         }
-        let empty = match &self.inputs {
-            Inputs::Texts(texts) => texts.iter().position(String::is_empty),
-            Inputs::TokenIds(ids) => ids.iter().position(Vec::is_empty),
+        if count > most {
+            let fix = format!(
+                "has {count} entries; send 1 to {most} in a request, and more in several \
+                 requests or as a job"
+            );
+            return Err(EmbedError::invalid(field, fix));
+        }
+        let empty = match self {
+            Self::Texts(texts) => texts.iter().position(String::is_empty),
+            Self::TokenIds(ids) => ids.iter().position(Vec::is_empty),
         };
-        match empty {
-            Some(index) => Err(EmbedError::invalid(
-                format!("{field}[{index}]"),
-                "is empty; leave it out or send a text",
-            )),
+        if let Some(index) = empty {
+            let fix = "is empty; leave it out or send a text";
+            return Err(EmbedError::invalid(format!("{field}[{index}]"), fix));
+        }
+        let Self::Texts(texts) = self else {
+            return Ok(());
+        };
+        let long = |(_, text): &(usize, &String)| text.len() > limits.text_bytes;
+        match texts.iter().enumerate().find(long) {
+            Some((index, text)) => {
+                let fix = format!(
+                    "has {} bytes; at most {} are accepted, far more than the model reads: \
+                     split the text",
+                    text.len(),
+                    limits.text_bytes
+                );
+                Err(EmbedError::invalid(format!("{field}[{index}]"), fix))
+            }
             None => Ok(()),
         }
     }
@@ -105,10 +252,14 @@ pub struct Embedded {
 pub struct EmbedResponse {
     /// The model that computed it.
     pub model: Arc<str>,
+    /// The id of the reduction that was named, with its version.
+    pub reduction: Option<String>,
     /// One entry for each input, in order.
     pub data: Vec<Embedded>,
     /// Tokens of all inputs.
     pub tokens: u32,
+    /// Where the time went.
+    pub phases: Phases,
 }
 
 /// Why a call was not answered.
@@ -122,6 +273,17 @@ pub enum EmbedError {
         /// What is wrong and what is accepted.
         fix: String,
     },
+    /// No reduction of this name belongs to the caller.
+    #[error("reduction `{name}` does not exist; there are: {}", available.join(", "))]
+    UnknownReduction {
+        /// The name, with the version if one was asked for.
+        name: String,
+        /// The ids that exist.
+        available: Vec<String>,
+    },
+    /// As many reductions are kept as there is room for.
+    #[error("there is no room for one more reduction; delete one first")]
+    TooManyReductions,
     /// No model of this name is loaded.
     #[error("model `{name}` is not loaded; there are: {}", available.join(", "))]
     UnknownModel {
@@ -136,6 +298,9 @@ pub enum EmbedError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The request's deadline passed before its answer was ready.
+    #[error("the deadline passed before all inputs were embedded")]
+    DeadlineExceeded,
     /// The service is stopping, or the caller is gone.
     #[error("the work was cancelled")]
     Cancelled,
@@ -152,12 +317,20 @@ impl EmbedError {
         }
     }
 
+    /// Whether another request for the same texts would have met it too.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Overloaded { .. } | Self::Failed(_))
+    }
+
     /// The low-cardinality name that goes into the span's `error.type`.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "invalid_field",
+            Self::UnknownReduction { .. } => "unknown_reduction",
+            Self::TooManyReductions => "too_many_reductions",
             Self::UnknownModel { .. } => "unknown_model",
             Self::Overloaded { .. } => "overloaded",
+            Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
             Self::Failed(_) => "failed",
         }

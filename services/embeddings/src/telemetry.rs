@@ -3,9 +3,9 @@
 //! Spans follow OpenTelemetry's semantic conventions for generative AI
 //! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>).
 
-use std::time::Duration;
-
 use tracing::{Span, field::Empty};
+
+use crate::request::EmbedResponse;
 
 /// Inputs embedded; label `model`.
 pub const INPUTS: &str = "signalbox_embeddings_inputs_total";
@@ -15,15 +15,31 @@ pub const TOKENS: &str = "signalbox_embeddings_tokens_total";
 pub const TRUNCATED: &str = "signalbox_embeddings_truncated_inputs_total";
 /// Requests refused because too many wait; label `model`.
 pub const OVERLOADED: &str = "signalbox_embeddings_overloaded_total";
-/// Seconds that a request waited for a worker; label `model`.
-pub const WAIT_SECONDS: &str = "signalbox_embeddings_wait_seconds";
-/// Seconds that a worker took, tokenization included; label `model`.
-pub const WORK_SECONDS: &str = "signalbox_embeddings_work_seconds";
+/// Seconds of each phase of a request; labels `model` and `phase`, which is `queue`,
+/// `tokenize`, `infer`, `pool` (part of `infer`) or `total`.
+pub const PHASE_SECONDS: &str = "signalbox_embeddings_phase_seconds";
+/// Sequences of a batch; label `class`, `interactive` or `bulk`.
+pub const BATCH_SEQUENCES: &str = "signalbox_embeddings_batch_sequences";
+/// Tokens of a batch; label `class`.
+pub const BATCH_TOKENS: &str = "signalbox_embeddings_batch_tokens";
+/// Tokens in line; label `class`.
+pub const WAITING_TOKENS: &str = "signalbox_embeddings_waiting_tokens";
+/// Inputs that the cache knew; label `layer`: `memory` (equal inputs of one request
+/// count here too), `redis`, or `flight` for those that another request was computing.
+pub const CACHE_HITS: &str = "signalbox_embeddings_cache_hits_total";
+/// Inputs that a layer of the cache was asked for and did not know; label `layer`.
+pub const CACHE_MISSES: &str = "signalbox_embeddings_cache_misses_total";
+/// Bytes that results take in this process.
+pub const CACHE_BYTES: &str = "signalbox_embeddings_cache_bytes";
+/// Commands that Redis did not answer, or not in time.
+pub const CACHE_ERRORS: &str = "signalbox_embeddings_cache_redis_errors_total";
+/// Requests whose results were not stored in Redis because too many waited.
+pub const CACHE_DROPPED: &str = "signalbox_embeddings_cache_redis_dropped_total";
 
 /// The `gen_ai.operation.name` of every span of this service.
 pub const OPERATION: &str = "embeddings";
 
-/// The span field that [`Done::report`] fills.
+/// The span field of the tokens read.
 const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 
 /// The span of one call. `model` is the name of a loaded model, never a name that a
@@ -37,34 +53,92 @@ pub(crate) fn span(model: &str, inputs: usize, user: &str) -> Span {
         gen_ai.response.model = model,
         gen_ai.usage.input_tokens = Empty,
         signalbox.embeddings.inputs = inputs,
+        signalbox.embeddings.queue_ms = Empty,
+        signalbox.embeddings.tokenize_ms = Empty,
+        signalbox.embeddings.infer_ms = Empty,
+        signalbox.embeddings.pool_ms = Empty,
+        signalbox.embeddings.total_ms = Empty,
         enduser.id = (!user.is_empty()).then_some(user),
         error.type = Empty,
     )
 }
 
-/// What a successful call did.
-pub(crate) struct Done {
-    pub(crate) inputs: usize,
-    pub(crate) tokens: u32,
-    pub(crate) truncated: usize,
-    pub(crate) waited: Duration,
-    pub(crate) worked: Duration,
+/// Adds what a call did to the metrics and fills its span.
+pub(crate) fn done(span: &Span, response: &EmbedResponse) {
+    span.record(INPUT_TOKENS, response.tokens);
+    let label = || [("model", response.model.to_string())];
+    let truncated = response.data.iter().filter(|embedded| embedded.truncated);
+    metrics::counter!(INPUTS, &label()).increment(response.data.len() as u64);
+    metrics::counter!(TOKENS, &label()).increment(u64::from(response.tokens));
+    metrics::counter!(TRUNCATED, &label()).increment(truncated.count() as u64);
+    for (phase, elapsed) in response.phases.named() {
+        span.record(phase_field(phase), elapsed.as_secs_f64() * 1e3);
+        metrics::histogram!(PHASE_SECONDS, "model" => response.model.to_string(), "phase" => phase)
+            .record(elapsed);
+    }
 }
 
-impl Done {
-    /// Adds to the metrics and fills the span.
-    pub(crate) fn report(&self, span: &Span, model: &str) {
-        span.record(INPUT_TOKENS, self.tokens);
-        let label = || [("model", model.to_owned())];
-        metrics::counter!(INPUTS, &label()).increment(self.inputs as u64);
-        metrics::counter!(TOKENS, &label()).increment(u64::from(self.tokens));
-        metrics::counter!(TRUNCATED, &label()).increment(self.truncated as u64);
-        metrics::histogram!(WAIT_SECONDS, &label()).record(self.waited);
-        metrics::histogram!(WORK_SECONDS, &label()).record(self.worked);
+/// The span field of a phase.
+fn phase_field(phase: &'static str) -> &'static str {
+    match phase {
+        "queue" => "signalbox.embeddings.queue_ms",
+        "tokenize" => "signalbox.embeddings.tokenize_ms",
+        "infer" => "signalbox.embeddings.infer_ms",
+        "pool" => "signalbox.embeddings.pool_ms",
+        _ => "signalbox.embeddings.total_ms",
     }
 }
 
 /// Counts a refused request.
 pub(crate) fn overloaded(model: &str) {
     metrics::counter!(OVERLOADED, "model" => model.to_owned()).increment(1);
+}
+
+/// Counts a batch that a thread begins to compute.
+pub(crate) fn batch(class: &'static str, sequences: usize, tokens: u64) {
+    metrics::histogram!(BATCH_SEQUENCES, "class" => class).record(sequences as f64);
+    metrics::histogram!(BATCH_TOKENS, "class" => class).record(tokens as f64);
+}
+
+/// Tells how many tokens of a class are in line.
+pub(crate) fn waiting(class: &'static str, tokens: u64) {
+    metrics::gauge!(WAITING_TOKENS, "class" => class).set(tokens as f64);
+}
+
+/// Where the cache looks.
+#[derive(Clone, Copy)]
+pub(crate) enum CacheLayer {
+    Memory,
+    Redis,
+    Flight,
+}
+
+/// Counts what a layer knew and did not know.
+pub(crate) fn cache_looked_up(layer: CacheLayer, hits: usize, misses: usize) {
+    let layer = match layer {
+        CacheLayer::Memory => "memory",
+        CacheLayer::Redis => "redis",
+        CacheLayer::Flight => "flight",
+    };
+    if hits > 0 {
+        metrics::counter!(CACHE_HITS, "layer" => layer).increment(hits as u64);
+    }
+    if misses > 0 {
+        metrics::counter!(CACHE_MISSES, "layer" => layer).increment(misses as u64);
+    }
+}
+
+/// Says what results take in this process.
+pub(crate) fn cache_bytes(bytes: u64) {
+    metrics::gauge!(CACHE_BYTES).set(bytes as f64);
+}
+
+/// Counts a command that Redis did not answer.
+pub(crate) fn cache_error() {
+    metrics::counter!(CACHE_ERRORS).increment(1);
+}
+
+/// Counts a request whose results Redis did not get.
+pub(crate) fn cache_dropped() {
+    metrics::counter!(CACHE_DROPPED).increment(1);
 }

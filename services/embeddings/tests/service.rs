@@ -10,8 +10,8 @@ use signalbox_embeddings::service;
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
     CreateEmbeddingsResponse, GetEmbeddingJobRequest, ListEmbeddingJobsRequest,
-    ListEmbeddingModelsRequest, ReadEmbeddingJobResultsRequest, StreamEmbeddingsRequest,
-    TokenArray, embeddings_service_client::EmbeddingsServiceClient,
+    ListEmbeddingModelsRequest, ReadEmbeddingJobResultsRequest, TokenArray,
+    embeddings_service_client::EmbeddingsServiceClient,
 };
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -168,9 +168,9 @@ async fn each_wrong_field_is_named_with_what_is_accepted() {
     let base = || request(&["x"]);
     type Case = (CreateEmbeddingsRequest, &'static str, &'static str);
     let cases: Vec<Case> = vec![
-        (request(&[]), "input", "1 to 2048"),
+        (request(&[]), "input", "1 to 10000"),
         (request(&["a", "b", "c", ""]), "input[3]", "empty"),
-        (request(&["x"; 2049]), "input", "2049"),
+        (request(&["x"; 10_001]), "input", "10001"),
         (
             CreateEmbeddingsRequest {
                 input_tokens: tokens(&[&[7]]),
@@ -265,10 +265,33 @@ async fn an_unknown_model_is_not_found_and_the_known_ones_are_listed() {
 }
 
 #[tokio::test]
-async fn a_full_batch_of_2048_is_answered() {
-    let texts: Vec<String> = (0..2048).map(|i| format!("text {i}")).collect();
+async fn a_request_so_large_that_it_is_bulk_work_is_answered_in_order() {
+    let texts: Vec<String> = (0..1_000).map(|i| format!("{i}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    assert_eq!(create(request(&texts)).await.unwrap().data.len(), 2048);
+    let answer = create(request(&texts)).await.unwrap();
+    assert_eq!(answer.data.len(), 1_000);
+    let alone = create(request(&["987"])).await.unwrap();
+    assert_close(&answer.data[987].embedding, &alone.data[0].embedding);
+}
+
+/// The same text in another batch: the same vector but for the rounding of sums.
+fn assert_close(one: &[f32], other: &[f32]) {
+    let cosine: f32 = one.iter().zip(other).map(|(a, b)| a * b).sum();
+    assert!(cosine > 0.9999, "{cosine}");
+}
+
+#[tokio::test]
+async fn the_answer_says_where_the_time_went() {
+    let answer = client().await.create_embeddings(request(&["timed"])).await;
+    let header = answer.unwrap().metadata().get("server-timing").cloned();
+    let header = header.unwrap().to_str().unwrap().to_owned();
+    let names: Vec<&str> = header
+        .split(", ")
+        .map(|part| part.split_once(";dur=").unwrap())
+        .inspect(|(_, ms)| assert!(ms.parse::<f64>().unwrap() >= 0.0))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["queue", "tokenize", "infer", "pool", "total"]);
 }
 
 #[tokio::test]
@@ -291,9 +314,7 @@ async fn lists_the_model_with_its_facts() {
 #[tokio::test]
 async fn what_is_declared_but_not_filled_says_so() {
     let mut client = client().await;
-    let stream = tokio_stream::iter([StreamEmbeddingsRequest::default()]);
     let refusals = [
-        client.stream_embeddings(stream).await.err(),
         client
             .create_embedding_job(CreateEmbeddingJobRequest::default())
             .await

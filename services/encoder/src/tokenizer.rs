@@ -21,6 +21,12 @@ pub struct Tokenized {
 }
 
 impl Tokenized {
+    /// Ids that are complete, special tokens included. An [`crate::Encoder`] refuses
+    /// ids that are not its own.
+    pub fn new(ids: Vec<u32>, truncated: bool) -> Self {
+        Self { ids, truncated }
+    }
+
     /// The ids, special tokens included.
     pub fn ids(&self) -> &[u32] {
         &self.ids

@@ -45,6 +45,18 @@ proptest! {
     }
 
     #[test]
+    fn the_calling_thread_alone_computes_the_same(
+        texts in prop::collection::vec(text(), 0..6),
+    ) {
+        let texts: Vec<Tokenized> = texts.iter().map(|text| tokenize(text)).collect();
+        let here = ENCODER.encode_here(&texts, &LIVE).unwrap().vectors;
+        prop_assert_eq!(here.len(), texts.len());
+        for (here, shared) in here.iter().zip(encode(&texts)) {
+            prop_assert!(cosine(here, &shared) > 0.999_999);
+        }
+    }
+
+    #[test]
     fn the_order_of_a_batch_changes_no_vector(
         (texts, order) in prop::collection::vec(text(), 2..7).prop_flat_map(|texts| {
             let order: Vec<usize> = (0..texts.len()).collect();

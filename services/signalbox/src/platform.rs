@@ -26,10 +26,9 @@ impl Services {
                 env::var(name).ok()
             })
             .await?;
-        let config = &settings.embeddings;
+        let config = settings.embeddings_with_state()?;
         let models_dir = config.models_dir.as_deref().unwrap_or(models_dir);
-        let embeddings =
-            signalbox_embeddings::load(config, &models_dir.join(&config.model)).await?;
+        let embeddings = signalbox_embeddings::load(&config, models_dir).await?;
         Ok(Self {
             router: Arc::new(router),
             embeddings,

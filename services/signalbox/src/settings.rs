@@ -67,6 +67,17 @@ impl Settings {
         Ok(router)
     }
 
+    /// The Embeddings service's settings, its fitted reductions in the state folder
+    /// unless they say where.
+    pub(crate) fn embeddings_with_state(&self) -> std::io::Result<EmbeddingsConfig> {
+        let mut embeddings = self.embeddings.clone();
+        if let (None, Some(dir)) = (&embeddings.reductions.path, &self.state_dir) {
+            std::fs::create_dir_all(dir)?;
+            embeddings.reductions.path = Some(dir.join("reductions.redb"));
+        }
+        Ok(embeddings)
+    }
+
     /// Where model files are.
     pub(crate) fn store(&self) -> Result<Store, ModelsError> {
         self.models
@@ -94,7 +105,9 @@ impl Settings {
                 ),
                 _ => None,
             });
-        std::iter::once(self.embeddings.model.clone())
+        self.embeddings
+            .served()
+            .map(|model| model.name)
             .chain(local)
             .collect()
     }

@@ -25,6 +25,23 @@ fn the_openai_node_sdk_works_with_only_its_base_url_changed() {
 }
 
 #[test]
+fn the_openai_sdks_see_a_rate_limit_as_one_with_the_time_to_wait() {
+    let limited = [
+        "router.providers.local.load=lazy",
+        "server.limits.per_caller={requests_per_second: 0.001, burst: 1}",
+    ];
+    let platform = Platform::start(&limited);
+    run(python()
+        .arg(client("openai_python_limited.py"))
+        .arg(&platform.url));
+    let platform = Platform::start(&limited);
+    run(Command::new("node")
+        .arg(client("openai_node_limited.mjs"))
+        .arg(&platform.url)
+        .arg(tools_dir().join("node")));
+}
+
+#[test]
 fn grpcurl_lists_describes_and_calls() {
     let platform = Platform::start(&["router.providers.local.load=lazy"]);
     let grpcurl = |arguments: &[&str]| {
@@ -110,7 +127,7 @@ fn curl_reaches_every_rest_path() {
     let platform = Platform::start(&[]);
     let question = json!([{"role": "user", "content": "Say hello."}]);
     let chat = json!({"model": "auto", "messages": question, "max_tokens": 8, "user": "curl"});
-    let cases: [Case; 21] = [
+    let cases: [Case; 24] = [
         (
             "POST",
             "/v1/chat/completions",
@@ -143,6 +160,32 @@ fn curl_reaches_every_rest_path() {
             200,
             "/data/0/dimensions",
             json!(384),
+        ),
+        (
+            "POST",
+            "/v1/embeddings/reductions",
+            Some(json!({
+                "name": "curl", "model": "all-MiniLM-L6-v2", "dimensions": 1, "input": ["a", "b"],
+            })),
+            200,
+            "/id",
+            json!("curl@1"),
+        ),
+        (
+            "GET",
+            "/v1/embeddings/reductions",
+            None,
+            200,
+            "/data/0/kind",
+            json!("pca"),
+        ),
+        (
+            "DELETE",
+            "/v1/embeddings/reductions/curl@1",
+            None,
+            200,
+            "/deleted_versions",
+            json!(1),
         ),
         (
             "POST",

@@ -374,6 +374,7 @@ impl Work<'_> {
                 Some((Kind::Message(_), Card::List { .. })),
             ) => true,
             (Quirk::RenameOut { .. }, _, Some((Kind::Bytes, Card::One { presence }))) => !presence,
+            (Quirk::RenameOut { .. }, _, Some((_, Card::List { .. }))) => true,
             _ => false,
         };
         if !fits {
@@ -387,7 +388,19 @@ impl Work<'_> {
             Quirk::StringOrParts { .. } => place.accept = Accept::StringOrParts { parts: other },
             Quirk::EmbeddingInput { .. } => place.accept = Accept::EmbeddingInput { tokens: other },
             _ => {
-                place.emit = Emit::OrPacked { packed: other };
+                place.emit = match place.emit {
+                    Emit::OrPacked { also: Some(_), .. } => {
+                        return Err("two other fields have its name already".to_owned());
+                    }
+                    Emit::OrPacked { packed, .. } => Emit::OrPacked {
+                        packed,
+                        also: Some(other),
+                    },
+                    _ => Emit::OrPacked {
+                        packed: other,
+                        also: None,
+                    },
+                };
                 message.fields[usize::from(other)].emit = Emit::Hidden;
             }
         }

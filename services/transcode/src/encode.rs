@@ -139,14 +139,18 @@ impl Encoder<'_> {
                 Emit::Plain => (field, slot, false),
                 Emit::Hidden => continue,
                 Emit::NullWhenUnset => (field, slot, slot.count == 0),
-                Emit::OrPacked { packed } => {
-                    let other = self.slots[base + usize::from(packed)];
-                    let set = other.count > 0 && bytes.get(other.last) != Some(&0);
-                    if set {
+                Emit::OrPacked { packed, also } => {
+                    // Bytes and packed lists alike begin with their length.
+                    let set = |index: &u16| {
+                        let other = self.slots[base + usize::from(*index)];
+                        other.count > 0 && bytes.get(other.last) != Some(&0)
+                    };
+                    if let Some(index) = [Some(packed), also].into_iter().flatten().find(set) {
+                        let other = self.slots[base + usize::from(index)];
                         self.out.push(before);
                         before = b',';
                         self.out.extend_from_slice(&field.key);
-                        self.value_of(message.field(packed), other, bytes)?;
+                        self.value_of(message.field(index), other, bytes)?;
                         continue;
                     }
                     (field, slot, false)

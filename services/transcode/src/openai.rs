@@ -34,12 +34,13 @@ pub enum Quirk {
         /// The repeated message field.
         tokens: &'static str,
     },
-    /// The bytes field `field` is written as base64 in the place and under the
-    /// name of `as_field` when it is not empty; it never has a name of its own.
+    /// The bytes or repeated field `field` is written, bytes as base64, in the place
+    /// and under the name of `as_field` when it is not empty; it never has a name of
+    /// its own. Two fields may share the name of a third.
     RenameOut {
         /// Full name of the message.
         message: &'static str,
-        /// The bytes field.
+        /// The bytes or repeated field.
         field: &'static str,
         /// The field in whose place it is written.
         as_field: &'static str,
@@ -103,6 +104,11 @@ pub fn openai_quirks() -> Vec<Quirk> {
         Quirk::RenameOut {
             message: "signalbox.embeddings.v1.Embedding",
             field: "embedding_packed",
+            as_field: "embedding",
+        },
+        Quirk::RenameOut {
+            message: "signalbox.embeddings.v1.Embedding",
+            field: "embedding_integers",
             as_field: "embedding",
         },
         Quirk::NullWhenUnset {

@@ -180,9 +180,11 @@ pub(crate) enum Accept {
 pub(crate) enum Emit {
     Plain,
     NullWhenUnset,
-    /// The bytes field `packed` is written in this field's place when set.
+    /// The field `packed`, or else the field `also`, is written in this field's place
+    /// when it is not empty.
     OrPacked {
         packed: u16,
+        also: Option<u16>,
     },
     /// Written only through another field's `OrPacked`.
     Hidden,

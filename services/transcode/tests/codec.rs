@@ -406,6 +406,15 @@ fn a_packed_vector_is_written_as_base64_under_the_vectors_name() {
         json!({"object": "", "index": 0, "embedding": [0.1, -2.0], "truncated": false})
     );
     assert_eq!(json(Embedding::default())["embedding"], json!([]));
+    let integers = Embedding {
+        embedding_integers: vec![-127, 0, 5],
+        scale: Some(0.5),
+        ..Embedding::default()
+    };
+    assert_eq!(
+        json(integers),
+        json!({"object": "", "index": 0, "embedding": [-127, 0, 5], "truncated": false, "scale": 0.5})
+    );
 }
 
 #[test]

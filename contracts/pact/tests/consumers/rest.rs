@@ -452,7 +452,7 @@ async fn names_the_field_that_is_missing() {
         post(i, "/v1/embeddings", &body);
         i.response.status(400).json_body(json_pattern!({"error": {
             "code": "invalid_field",
-            "message": like!("input: has 0 entries; send 1 to 2048"),
+            "message": like!("input: has 0 entries; send 1 to 10000"),
             "param": "input",
             "type": "invalid_request_error",
         }}));

@@ -16,6 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     Request, ResponseFuture,
+    admit::Peer,
     identify::request_id,
     methods::{Method, Methods},
     step::{Next, Step},
@@ -60,6 +61,7 @@ impl Step for Observe {
         let context = RequestContext {
             request_id: id,
             caller: RequestContext::ANONYMOUS.into(),
+            peer: request.extensions().get::<Peer>().map(|peer| peer.0),
             deadline: None,
         };
         request.extensions_mut().insert(context);

@@ -1,44 +1,51 @@
 //! CreateEmbeddings: from the proto's shape to the engine's terms and back.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use signalbox_proto::embeddings::v1::{
     CreateEmbeddingsRequest, CreateEmbeddingsResponse, Embedding, EmbeddingUsage,
 };
+use tokio::task;
+use tonic::Response;
 
+use super::timing;
 use crate::{
     engine::Engine,
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, Inputs},
+    output::{Dtype, Encoding, Output, Written},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputType, Inputs, Terms},
 };
+
+/// An answer with more vectors is written on a thread that may block.
+const INLINE: usize = 256;
 
 pub(super) async fn create(
     engine: &Engine,
     request: CreateEmbeddingsRequest,
-) -> Result<CreateEmbeddingsResponse, EmbedError> {
-    let encoding = Encoding::parse(&request.encoding_format)?;
-    let response = engine.embed(from_proto(request)?).await?;
-    Ok(to_proto(response, encoding))
-}
-
-/// How a vector is written.
-#[derive(Clone, Copy)]
-enum Encoding {
-    /// Numbers.
-    Float,
-    /// Little-endian bytes, which REST writes as base64.
-    Base64,
-}
-
-impl Encoding {
-    fn parse(name: &str) -> Result<Self, EmbedError> {
-        match name {
-            "" | "float" => Ok(Self::Float),
-            "base64" => Ok(Self::Base64),
-            _ => Err(EmbedError::invalid(
-                "encoding_format",
-                "is unknown; `float` and `base64` are accepted",
-            )),
+    owner: Arc<str>,
+    terms: Terms,
+) -> Result<Response<CreateEmbeddingsResponse>, EmbedError> {
+    let output = Output {
+        dtype: Dtype::parse(&request.output_dtype)?,
+        encoding: Encoding::parse(&request.encoding_format)?,
+    };
+    let request = EmbedRequest {
+        owner,
+        terms,
+        ..from_proto(request)?
+    };
+    let response = engine.embed(request).await?;
+    let phases = response.phases;
+    let answer = match response.data.len() <= INLINE {
+        true => to_proto(response, output),
+        false => {
+            let write = task::spawn_blocking(move || to_proto(response, output));
+            let stopped = |_| EmbedError::Failed("writing stopped unexpectedly".to_owned());
+            write.await.map_err(stopped)?
         }
-    }
+    };
+    let mut answer = Response::new(answer);
+    timing::add(answer.metadata_mut(), &phases);
+    Ok(answer)
 }
 
 fn from_proto(request: CreateEmbeddingsRequest) -> Result<EmbedRequest, EmbedError> {
@@ -53,17 +60,18 @@ fn from_proto(request: CreateEmbeddingsRequest) -> Result<EmbedRequest, EmbedErr
         (_, tokens) => Inputs::TokenIds(tokens.into_iter().map(|array| array.ids).collect()),
     };
     Ok(EmbedRequest {
-        model: request.model,
-        inputs,
+        input_type: InputType::parse(&request.input_type)?,
         dimensions: request.dimensions,
+        reduction: request.reduction,
         user: request.user,
+        ..EmbedRequest::new(request.model, inputs)
     })
 }
 
-fn to_proto(response: EmbedResponse, encoding: Encoding) -> CreateEmbeddingsResponse {
+fn to_proto(response: EmbedResponse, output: Output) -> CreateEmbeddingsResponse {
     let data = (0..)
         .zip(response.data)
-        .map(|(index, embedded)| embedding_to_proto(index, embedded, encoding));
+        .map(|(index, embedded)| embedding_to_proto(index, embedded, output));
     CreateEmbeddingsResponse {
         object: "list".to_owned(),
         data: data.collect(),
@@ -72,22 +80,24 @@ fn to_proto(response: EmbedResponse, encoding: Encoding) -> CreateEmbeddingsResp
             prompt_tokens: response.tokens,
             total_tokens: response.tokens,
         }),
+        output_dtype: output.dtype.as_str().to_owned(),
+        reduction: response.reduction,
     }
 }
 
-fn embedding_to_proto(index: u32, embedded: Embedded, encoding: Encoding) -> Embedding {
-    let (embedding, embedding_packed) = match encoding {
-        Encoding::Float => (embedded.vector, Bytes::new()),
-        Encoding::Base64 => {
-            let bytes = embedded.vector.iter().flat_map(|value| value.to_le_bytes());
-            (Vec::new(), bytes.collect())
-        }
-    };
-    Embedding {
+fn embedding_to_proto(index: u32, embedded: Embedded, output: Output) -> Embedding {
+    let answer = output.write(embedded.vector);
+    let mut embedding = Embedding {
         object: "embedding".to_owned(),
         index,
-        embedding,
-        embedding_packed,
         truncated: embedded.truncated,
+        scale: answer.scale,
+        ..Embedding::default()
+    };
+    match answer.written {
+        Written::Floats(floats) => embedding.embedding = floats,
+        Written::Integers(integers) => embedding.embedding_integers = integers,
+        Written::Packed(bytes) => embedding.embedding_packed = bytes.into(),
     }
+    embedding
 }

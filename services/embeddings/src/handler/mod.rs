@@ -3,20 +3,27 @@
 
 mod create;
 mod error;
+mod reductions;
+mod stream;
+mod timing;
 
-use futures_util::stream::BoxStream;
-use signalbox_chassis::ApiError;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream::BoxStream};
+use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::embeddings::v1::{
-    CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
-    CreateEmbeddingsResponse, EmbeddingJob, EmbeddingJobResult, EmbeddingModel,
-    GetEmbeddingJobRequest, ListEmbeddingJobsRequest, ListEmbeddingJobsResponse,
-    ListEmbeddingModelsRequest, ListEmbeddingModelsResponse, ReadEmbeddingJobResultsRequest,
-    StreamEmbeddingsRequest, StreamEmbeddingsResponse,
+    CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingReductionRequest,
+    CreateEmbeddingsRequest, CreateEmbeddingsResponse, DeleteEmbeddingReductionRequest,
+    DeleteEmbeddingReductionResponse, EmbeddingJob, EmbeddingJobResult, EmbeddingModel,
+    EmbeddingReduction, GetEmbeddingJobRequest, ListEmbeddingJobsRequest,
+    ListEmbeddingJobsResponse, ListEmbeddingModelsRequest, ListEmbeddingModelsResponse,
+    ListEmbeddingReductionsRequest, ListEmbeddingReductionsResponse,
+    ReadEmbeddingJobResultsRequest, StreamEmbeddingsRequest, StreamEmbeddingsResponse,
     embeddings_service_server::{EmbeddingsService, EmbeddingsServiceServer},
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{engine::Engine, model::ModelCard};
+use crate::{engine::Engine, model::ModelCard, request::Terms};
 
 /// The service, to be mounted on a server.
 pub fn service(engine: Engine) -> EmbeddingsServiceServer<Handler> {
@@ -34,8 +41,40 @@ impl EmbeddingsService for Handler {
         &self,
         request: Request<CreateEmbeddingsRequest>,
     ) -> Result<Response<CreateEmbeddingsResponse>, Status> {
-        let answer = create::create(&self.engine, request.into_inner()).await;
-        Ok(Response::new(answer.map_err(error::api_error)?))
+        let context = RequestContext::of(&request);
+        let (owner, terms) = (Arc::clone(&context.caller), terms(&context));
+        let answer = create::create(&self.engine, request.into_inner(), owner, terms).await;
+        Ok(answer.map_err(error::api_error)?)
+    }
+
+    async fn create_embedding_reduction(
+        &self,
+        request: Request<CreateEmbeddingReductionRequest>,
+    ) -> Result<Response<EmbeddingReduction>, Status> {
+        let context = RequestContext::of(&request);
+        let (owner, terms) = (Arc::clone(&context.caller), terms(&context));
+        let fitted = reductions::create(&self.engine, request.into_inner(), owner, terms).await;
+        Ok(Response::new(fitted.map_err(error::api_error)?))
+    }
+
+    async fn list_embedding_reductions(
+        &self,
+        request: Request<ListEmbeddingReductionsRequest>,
+    ) -> Result<Response<ListEmbeddingReductionsResponse>, Status> {
+        let owner = RequestContext::of(&request).caller;
+        Ok(Response::new(reductions::list(&self.engine, &owner)))
+    }
+
+    async fn delete_embedding_reduction(
+        &self,
+        request: Request<DeleteEmbeddingReductionRequest>,
+    ) -> Result<Response<DeleteEmbeddingReductionResponse>, Status> {
+        let owner = RequestContext::of(&request).caller;
+        let name = request.into_inner().name;
+        let deleted = self.engine.reductions().delete(&owner, &name).await;
+        Ok(Response::new(DeleteEmbeddingReductionResponse {
+            deleted_versions: deleted.map_err(error::api_error)?,
+        }))
     }
 
     async fn list_embedding_models(
@@ -52,9 +91,11 @@ impl EmbeddingsService for Handler {
 
     async fn stream_embeddings(
         &self,
-        _: Request<Streaming<StreamEmbeddingsRequest>>,
+        request: Request<Streaming<StreamEmbeddingsRequest>>,
     ) -> Result<Response<Self::StreamEmbeddingsStream>, Status> {
-        Err(unimplemented("StreamEmbeddings"))
+        let terms = terms(&RequestContext::of(&request));
+        let answers = stream::answer(self.engine.clone(), request.into_inner(), terms);
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn create_embedding_job(
@@ -95,6 +136,20 @@ impl EmbeddingsService for Handler {
     }
 }
 
+/// What a request's context says about how it is computed. Callers without a key are
+/// told apart by their connections.
+fn terms(context: &RequestContext) -> Terms {
+    let caller = match context.peer {
+        Some(peer) if &*context.caller == RequestContext::ANONYMOUS => peer.to_string().into(),
+        _ => Arc::clone(&context.caller),
+    };
+    Terms {
+        caller,
+        deadline: context.deadline,
+        ..Terms::default()
+    }
+}
+
 fn unimplemented(rpc: &str) -> Status {
     ApiError::unimplemented(&format!("EmbeddingsService.{rpc}")).into()
 }
@@ -107,5 +162,6 @@ fn model_to_proto(card: &ModelCard) -> EmbeddingModel {
         max_input_tokens: card.max_input_tokens,
         pooling: card.pooling.clone(),
         license: card.license.clone(),
+        matryoshka_dimensions: card.matryoshka.clone(),
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 pub(crate) const MODEL: &str = "all-MiniLM-L6-v2";
 
 /// The folder that `signalbox models pull` fills.
-fn model_dir() -> PathBuf {
+fn models_dir() -> PathBuf {
     let models = Store::default_location().expect("a folder for models");
     let dir = models.root().join(MODEL);
     assert!(
@@ -18,14 +18,14 @@ fn model_dir() -> PathBuf {
         "{} holds no model; run `signalbox models pull` or `make models`",
         dir.display()
     );
-    dir
+    models.root().to_owned()
 }
 
 /// An engine with the real model and the default configuration.
 pub(crate) async fn engine() -> Engine {
     static ENGINE: OnceCell<Engine> = OnceCell::const_new();
     let start = || async {
-        load(&EmbeddingsConfig::default(), &model_dir())
+        load(&EmbeddingsConfig::default(), &models_dir())
             .await
             .expect("the model loads")
     };

@@ -36,11 +36,25 @@ const { data } = await client.embeddings.create({ model: "all-MiniLM-L6-v2", inp
 assert.deepEqual(data.map((item) => item.index), [0, 1]);
 assert.ok(data.every((item) => item.embedding.length === 384));
 
+// The SDK asks for base64 unless told otherwise; both must agree.
+const plain = await client.embeddings.create({
+  model: "all-MiniLM-L6-v2", input: ["a red bicycle", "a blue car"], encoding_format: "float", dimensions: 384, user: "alice",
+});
+plain.data.forEach((item, at) => item.embedding.forEach((value, i) => {
+  assert.ok(Math.abs(value - data[at].embedding[i]) < 1e-6, `${at} ${i}`);
+}));
+assert.equal(plain.usage.prompt_tokens, plain.usage.total_tokens);
+
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 assert.ok(models.includes("auto"));
 
 await assert.rejects(client.chat.completions.create({ model: "gpt-nonesuch", messages }), OpenAI.NotFoundError);
 await assert.rejects(client.embeddings.create({ model: "all-MiniLM-L6-v2", input: "" }), OpenAI.BadRequestError);
+await assert.rejects(client.embeddings.create({ model: "nonesuch", input: "a" }), OpenAI.NotFoundError);
+await assert.rejects(
+  client.embeddings.create({ model: "all-MiniLM-L6-v2", input: "a", dimensions: 7 }),
+  (error) => error instanceof OpenAI.BadRequestError && error.param === "dimensions" && error.type === "invalid_request_error",
+);
 
 console.log(`openai-node: ${JSON.stringify(text)}, ${chunks} chunks`);

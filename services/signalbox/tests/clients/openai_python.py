@@ -57,6 +57,22 @@ assert single.data[0].embedding == plain.data[0].embedding
 tokens = client.embeddings.create(model="all-MiniLM-L6-v2", input=[1037, 2417, 10165], encoding_format="float")
 assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(tokens.data[0].embedding, plain.data[0].embedding))
 assert packed.usage.prompt_tokens == packed.usage.total_tokens > 0
+assert packed.object == "list" and packed.model == "all-MiniLM-L6-v2" and packed.data[0].object == "embedding", packed
+
+# `dimensions` and `user` are taken; this model has one length only, and says so.
+own = client.embeddings.create(model="all-MiniLM-L6-v2", input="a", dimensions=384, user="alice")
+assert len(own.data[0].embedding) == 384
+lists = client.embeddings.create(
+    model="all-MiniLM-L6-v2", input=[[1037, 2417, 10165], [1037]], encoding_format="float"
+)
+assert lists.data[0].embedding == tokens.data[0].embedding and lists.data[1].index == 1
+
+# What OpenAI has not: other types of numbers, as fields beside.
+small = client.embeddings.create(
+    model="all-MiniLM-L6-v2", input="a", encoding_format="float", extra_body={"output_dtype": "ubinary"}
+)
+assert len(small.data[0].embedding) == 48, small
+assert all(isinstance(n, int) and 0 <= n <= 255 for n in small.data[0].embedding), small
 
 models = {model.id for model in client.models.list()}
 assert {"auto", "SmolLM2-135M-Instruct"} <= models, models
@@ -68,6 +84,8 @@ for call, expected in [
     (lambda: client.chat.completions.create(model="auto", messages=question, temperature=9), openai.BadRequestError),
     (lambda: client.embeddings.create(model="all-MiniLM-L6-v2", input=""), openai.BadRequestError),
     (lambda: client.embeddings.create(model="all-MiniLM-L6-v2", input=[]), openai.BadRequestError),
+    (lambda: client.embeddings.create(model="all-MiniLM-L6-v2", input="a", dimensions=7), openai.BadRequestError),
+    (lambda: client.embeddings.create(model="text-embedding-nonesuch", input="a"), openai.NotFoundError),
 ]:
     try:
         call()
@@ -75,5 +93,10 @@ for call, expected in [
         assert error.body["message"] and error.body["type"], error.body
     else:
         raise AssertionError(f"no {expected.__name__}")
+
+try:
+    client.embeddings.create(model="all-MiniLM-L6-v2", input=["a", ""])
+except openai.BadRequestError as error:
+    assert error.param == "input[1]" and error.type == "invalid_request_error" and error.code, error.body
 
 print(f"openai-python {openai.__version__}: {text!r}, {chunks} chunks")

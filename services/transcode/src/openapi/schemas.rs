@@ -111,8 +111,20 @@ impl<'t> Schemas<'t> {
         match field.emit {
             Emit::Plain | Emit::Hidden => accepted,
             Emit::NullWhenUnset => json!({"oneOf": [accepted, {"type": "null"}]}),
-            Emit::OrPacked { .. } => {
-                json!({"oneOf": [accepted, {"type": "string", "contentEncoding": "base64"}]})
+            Emit::OrPacked { packed, also } => {
+                let mut forms = vec![accepted];
+                for index in [Some(packed), also].into_iter().flatten() {
+                    let other = message.field(index);
+                    forms.extend(match (field.kind, other.card) {
+                        // A list of whole numbers is one of numbers.
+                        (Kind::Float | Kind::Double, Card::List { .. }) => None,
+                        (_, Card::List { .. }) => {
+                            Some(json!({"type": "array", "items": self.plain(other.kind)}))
+                        }
+                        _ => Some(json!({"type": "string", "contentEncoding": "base64"})),
+                    });
+                }
+                json!({"oneOf": forms})
             }
         }
     }

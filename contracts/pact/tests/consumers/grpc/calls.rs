@@ -328,7 +328,7 @@ async fn names_the_field_that_is_missing() {
         status: "INVALID_ARGUMENT",
         response: json_pattern!({
             "code": 3,
-            "message": like!("input: has 0 entries; send 1 to 2048"),
+            "message": like!("input: has 0 entries; send 1 to 10000"),
             "details": [
                 {
                     "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -339,7 +339,7 @@ async fn names_the_field_that_is_missing() {
                     "@type": "type.googleapis.com/google.rpc.BadRequest",
                     "fieldViolations": [{
                         "field": "input",
-                        "description": like!("has 0 entries; send 1 to 2048"),
+                        "description": like!("has 0 entries; send 1 to 10000"),
                     }],
                 },
             ],

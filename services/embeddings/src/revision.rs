@@ -1,0 +1,92 @@
+//! Which weights a folder holds.
+//!
+//! A name says nothing about it: a folder may be replaced by a newer training of the
+//! same model. Vectors of two revisions must not be compared, so that what outlives the
+//! process, results in Redis and fitted reductions, is kept under the revision.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+/// Everything that takes part in a vector has one of these.
+const EXTENSIONS: [&str; 4] = ["json", "model", "safetensors", "txt"];
+
+/// Hex digits of the digest: 128 bits.
+const DIGITS: usize = 32;
+
+/// The digest of the model's files, their names and contents; of what could be read.
+pub(crate) fn of(dir: &Path) -> String {
+    let mut files = files(dir);
+    files.extend(self::files(&dir.join("1_Pooling")));
+    let mut hash = Sha256::new();
+    for path in files {
+        let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy();
+        let mut content = Sha256::new();
+        // The loader says what is wrong with a file that cannot be read.
+        if read_into(&path, &mut content).is_ok() {
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name.as_bytes());
+            hash.update(content.finalize());
+        }
+    }
+    let mut hex = String::with_capacity(64);
+    for byte in hash.finalize() {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.truncate(DIGITS);
+    hex
+}
+
+/// The folder's files that take part in a vector, by name.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let known = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
+    };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(known).collect();
+    files.sort();
+    files
+}
+
+fn read_into(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn another_weight_or_file_is_another_revision_and_a_note_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("config.json", "{}");
+        write("model.safetensors", "weights");
+        let first = of(dir.path());
+        assert_eq!((first.len(), &first), (DIGITS, &of(dir.path())));
+        write("README.md", "a note");
+        assert_eq!(of(dir.path()), first);
+        write("model.safetensors", "Weights");
+        let second = of(dir.path());
+        assert_ne!(second, first);
+        fs::create_dir(dir.path().join("1_Pooling")).unwrap();
+        write("1_Pooling/config.json", "{}");
+        assert_ne!(of(dir.path()), second);
+    }
+}
