@@ -5,6 +5,8 @@ use std::{num::NonZeroUsize, path::PathBuf, thread};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::JobsConfig;
+
 /// The Embeddings service's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +29,8 @@ pub struct EmbeddingsConfig {
     /// Requests that may wait for a worker; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_waiting: usize,
+    /// Jobs: many thousands of texts in the background.
+    pub jobs: JobsConfig,
 }
 
 impl Default for EmbeddingsConfig {
@@ -39,6 +43,7 @@ impl Default for EmbeddingsConfig {
             max_batch_tokens: NonZeroUsize::MIN.saturating_add(511),
             worker_threads: None,
             max_waiting: 64,
+            jobs: JobsConfig::default(),
         }
     }
 }

@@ -129,6 +129,11 @@ impl Engine {
         self.inner.models.values().map(|loaded| &loaded.card)
     }
 
+    /// Most inputs in one request.
+    pub fn max_inputs(&self) -> usize {
+        self.inner.max_inputs
+    }
+
     /// Whether no request is at work or waiting.
     pub fn is_idle(&self) -> bool {
         self.inner.places.available_permits() == self.inner.all_places

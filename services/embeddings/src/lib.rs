@@ -2,13 +2,15 @@
 //!
 //! A request takes this way: [`handler`] turns proto messages into the terms of
 //! [`request`], [`engine`] checks them and finds room and a thread, [`model`] does
-//! the work, and `handler` answers.
+//! the work, and `handler` answers. [`jobs`] do the same in the background, for many
+//! thousands of texts.
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod engine;
 pub mod handler;
+pub mod jobs;
 pub mod model;
 pub mod request;
 pub mod telemetry;
@@ -16,3 +18,4 @@ pub mod telemetry;
 pub use config::EmbeddingsConfig;
 pub use engine::{Engine, load};
 pub use handler::service;
+pub use jobs::Jobs;
