@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signalbox_chassis::{server::ServerConfig, telemetry::TelemetryConfig};
-use signalbox_embeddings::EmbeddingsConfig;
+use signalbox_embeddings::{EmbeddingsConfig, jobs::config::StoreConfig};
 use signalbox_guardrails::GuardrailsConfig;
 use signalbox_models::{ModelsError, Store};
 use signalbox_router::{config::RouterConfig, provider::registry::ProviderConfig};
@@ -65,6 +65,18 @@ impl Settings {
             router.ledger.path = Some(dir.join("ledger.redb"));
         }
         Ok(router)
+    }
+
+    /// The Embeddings service's settings, its jobs in the state folder unless they say
+    /// where.
+    pub(crate) fn embeddings_with_state(&self) -> EmbeddingsConfig {
+        let mut embeddings = self.embeddings.clone();
+        if let (StoreConfig::Embedded { path: path @ None }, Some(dir)) =
+            (&mut embeddings.jobs.store, &self.state_dir)
+        {
+            *path = Some(dir.join("jobs.redb"));
+        }
+        embeddings
     }
 
     /// Where model files are.

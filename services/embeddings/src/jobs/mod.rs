@@ -17,10 +17,10 @@ pub mod error;
 pub mod job;
 mod page;
 mod record;
-mod service;
+pub mod service;
 pub mod store;
 mod worker;
 
 pub use config::JobsConfig;
 pub use error::JobError;
-pub use service::{Jobs, JobsStartError, Page};
+pub use service::Jobs;
