@@ -86,7 +86,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         let service = signalbox_embeddings::service(engine, jobs);
         Ok(server.service(service.max_decoding_message_size(limit)))
     };
-    process.run(services, |bound| ready_line(NAME, bound)).await?;
+    process
+        .run(services, |bound| ready_line(NAME, bound))
+        .await?;
     if let Some(jobs) = started {
         jobs.close().await;
     }

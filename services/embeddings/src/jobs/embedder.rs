@@ -59,9 +59,7 @@ impl Embedder for Engine {
     }
 
     fn models(&self) -> Vec<String> {
-        Engine::models(self)
-            .map(|card| card.name.clone())
-            .collect()
+        Engine::models(self).map(|card| card.name.clone()).collect()
     }
 
     fn max_texts(&self) -> usize {

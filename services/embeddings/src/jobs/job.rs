@@ -359,7 +359,10 @@ mod tests {
         progress.end(JobState::Cancelled, "", UnixMs(5));
         progress.end(JobState::Failed, "late", UnixMs(9));
         assert_eq!(progress.state, JobState::Cancelled);
-        assert_eq!((progress.touched, progress.error.as_str()), (Some(UnixMs(5)), ""));
+        assert_eq!(
+            (progress.touched, progress.error.as_str()),
+            (Some(UnixMs(5)), "")
+        );
     }
 
     #[test]

@@ -124,7 +124,10 @@ impl<'a> Reader<'a> {
     fn vector(&mut self, dimensions: usize) -> Result<Vec<f32>, &'static str> {
         let bytes = self.take(dimensions.checked_mul(4).ok_or("a length is too large")?)?;
         let (values, _) = bytes.as_chunks::<4>();
-        Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
+        Ok(values
+            .iter()
+            .map(|value| f32::from_le_bytes(*value))
+            .collect())
     }
 
     fn end(self) -> Result<(), &'static str> {
@@ -147,7 +150,9 @@ pub(super) fn unpack_texts(
         if items != expected {
             return Err("it holds another number of items than its chunk");
         }
-        let texts = (0..items).map(|_| reader.text()).collect::<Result<_, _>>()?;
+        let texts = (0..items)
+            .map(|_| reader.text())
+            .collect::<Result<_, _>>()?;
         reader.end()?;
         Ok(texts)
     };

@@ -118,9 +118,7 @@ impl DistributedStore {
                 // It will not mend itself: the job ends, and says why.
                 tracing::error!(error = %damaged, "a job cannot go on");
                 let reason = damaged.to_string();
-                self.state
-                    .end(job, JobState::Failed, &reason, now)
-                    .await?;
+                self.state.end(job, JobState::Failed, &reason, now).await?;
                 Ok(Asked::Done)
             }
             other => other,
@@ -191,11 +189,7 @@ impl JobStore for DistributedStore {
         })
     }
 
-    fn results<'a>(
-        &'a self,
-        spec: &'a JobSpec,
-        chunk: u32,
-    ) -> Answer<'a, Option<Vec<ItemResult>>> {
+    fn results<'a>(&'a self, spec: &'a JobSpec, chunk: u32) -> Answer<'a, Option<Vec<ItemResult>>> {
         Box::pin(self.state.results(spec, chunk))
     }
 
@@ -241,7 +235,10 @@ impl JobStore for DistributedStore {
     fn renew<'a>(&'a self, claim: &'a Claim) -> Answer<'a, bool> {
         let until = (self.clock)().after(self.lease);
         let token = claim.lease.token;
-        Box::pin(self.state.renew(&claim.job, claim.chunk, token, Some(until)))
+        Box::pin(
+            self.state
+                .renew(&claim.job, claim.chunk, token, Some(until)),
+        )
     }
 
     fn complete(&self, claim: Claim, results: Vec<ItemResult>) -> Answer<'_, Completion> {
@@ -268,10 +265,7 @@ impl JobStore for DistributedStore {
     fn release(&self, claim: Claim) -> Answer<'_, ()> {
         Box::pin(async move {
             let token = claim.lease.token;
-            let given = self
-                .state
-                .renew(&claim.job, claim.chunk, token, None)
-                .await;
+            let given = self.state.renew(&claim.job, claim.chunk, token, None).await;
             self.again(&claim);
             given.map(|_| ())
         })

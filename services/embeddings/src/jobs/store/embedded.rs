@@ -11,11 +11,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::{
-    sync::Notify,
-    task,
-    time::timeout,
-};
+use tokio::{sync::Notify, task, time::timeout};
 
 use super::{
     Answer, Claim, Clock, Completion, Created, JobStore, Lease, OpenJobs,
@@ -200,11 +196,7 @@ impl JobStore for EmbeddedStore {
         })
     }
 
-    fn results<'a>(
-        &'a self,
-        spec: &'a JobSpec,
-        chunk: u32,
-    ) -> Answer<'a, Option<Vec<ItemResult>>> {
+    fn results<'a>(&'a self, spec: &'a JobSpec, chunk: u32) -> Answer<'a, Option<Vec<ItemResult>>> {
         let spec = spec.clone();
         self.blocking(move |inner| inner.tables.results(&spec, chunk))
     }

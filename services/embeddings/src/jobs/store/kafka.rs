@@ -17,7 +17,9 @@ use rdkafka::{
     ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    consumer::{
+        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+    },
     error::{KafkaError, RDKafkaErrorCode},
     producer::{FutureProducer, FutureRecord},
     util::Timeout,
@@ -57,7 +59,12 @@ fn client(config: &KafkaConfig, defaults: &[(&str, &str)]) -> ClientConfig {
     let all: BTreeMap<&str, &str> = defaults
         .iter()
         .copied()
-        .chain(config.properties.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .chain(
+            config
+                .properties
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str())),
+        )
         .collect();
     for (key, value) in all {
         client.set(key, value);
@@ -75,9 +82,12 @@ impl Sender {
     /// Makes the topic if there is none, and connects.
     pub(super) async fn connect(config: &KafkaConfig) -> Result<Self, JobError> {
         make_topic(config).await?;
-        let producer = client(config, &[("enable.idempotence", "true"), ("linger.ms", "5")])
-            .create()
-            .map_err(store)?;
+        let producer = client(
+            config,
+            &[("enable.idempotence", "true"), ("linger.ms", "5")],
+        )
+        .create()
+        .map_err(store)?;
         Ok(Self {
             producer,
             topic: config.topic.clone(),
@@ -106,8 +116,7 @@ impl Sender {
 }
 
 async fn make_topic(config: &KafkaConfig) -> Result<(), JobError> {
-    let admin: AdminClient<DefaultClientContext> =
-        client(config, &[]).create().map_err(store)?;
+    let admin: AdminClient<DefaultClientContext> = client(config, &[]).create().map_err(store)?;
     let partitions = i32::try_from(config.partitions.get()).unwrap_or(i32::MAX);
     // -1: as many copies as the brokers make by default.
     let topic = NewTopic::new(&config.topic, partitions, TopicReplication::Fixed(-1));
@@ -216,7 +225,10 @@ impl Receiver {
 
     /// A message is done; commits what can be.
     pub(super) fn done(&self, at: Position) {
-        let next = self.consumer.context().offsets(|offsets| offsets.finish(at));
+        let next = self
+            .consumer
+            .context()
+            .offsets(|offsets| offsets.finish(at));
         let Some(next) = next else {
             return;
         };

@@ -7,8 +7,6 @@ mod kafka;
 mod leases;
 mod offsets;
 mod redis;
-#[cfg(test)]
-mod suite;
 
 use std::sync::Arc;
 
@@ -104,11 +102,7 @@ pub trait JobStore: Send + Sync {
     fn cancel<'a>(&'a self, caller: &'a str, id: &'a JobId) -> Answer<'a, Job>;
 
     /// The results of a chunk; `None` while there are none.
-    fn results<'a>(
-        &'a self,
-        spec: &'a JobSpec,
-        chunk: u32,
-    ) -> Answer<'a, Option<Vec<ItemResult>>>;
+    fn results<'a>(&'a self, spec: &'a JobSpec, chunk: u32) -> Answer<'a, Option<Vec<ItemResult>>>;
 
     /// Waits for a chunk that has no results and is in nobody's hands, and takes it.
     fn claim(&self) -> Answer<'_, Claim>;

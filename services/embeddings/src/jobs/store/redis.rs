@@ -298,12 +298,7 @@ impl RedisState {
         read_job(id, fields)
     }
 
-    pub(super) async fn get(
-        &self,
-        caller: &str,
-        id: &JobId,
-        now: UnixMs,
-    ) -> Result<Job, JobError> {
+    pub(super) async fn get(&self, caller: &str, id: &JobId, now: UnixMs) -> Result<Job, JobError> {
         self.find(id)
             .await?
             .filter(|job| job.spec.caller == caller && job.spec.expires > now)

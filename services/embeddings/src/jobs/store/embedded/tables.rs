@@ -148,7 +148,8 @@ impl Tables {
                 {
                     return Ok(Created::Existing(job));
                 }
-                keys.insert((caller, spec.key.as_str()), id).map_err(store)?;
+                keys.insert((caller, spec.key.as_str()), id)
+                    .map_err(store)?;
             }
             let mut by_caller = transaction.open_table(BY_CALLER).map_err(store)?;
             check_limit(&jobs, &by_caller, caller, limit, now)?;
