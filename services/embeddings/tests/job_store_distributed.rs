@@ -65,8 +65,8 @@ fn spec(number: u128, total: u32) -> JobSpec {
         chunk_items: 2,
         key: String::new(),
         fingerprint: String::new(),
-        created: UnixMs(1_790_000_000_000),
-        expires: UnixMs(1_790_000_900_000),
+        created: UnixMs::now(),
+        expires: UnixMs(UnixMs::now().0 + 900_000),
     }
 }
 
@@ -82,7 +82,7 @@ async fn redis_and_kafka_do_what_every_store_must_and_serve_many_workers() {
 }
 
 async fn two_workers_share_a_job(servers: &Servers) {
-    let clock: Clock = Arc::new(|| UnixMs(1_790_000_000_000));
+    let clock: Clock = Arc::new(UnixMs::now);
     let corner = servers.corner("two_workers_share_a_job");
     let stores = [
         corner.open(Arc::clone(&clock)).await,
@@ -118,16 +118,16 @@ async fn two_workers_share_a_job(servers: &Servers) {
 }
 
 async fn what_was_stored_and_not_sent_is_sent_by_the_sweep(servers: &Servers) {
-    let now = Arc::new(std::sync::atomic::AtomicU64::new(1_790_000_000_000));
+    let now = Arc::new(std::sync::atomic::AtomicU64::new(UnixMs::now().0));
     let time = Arc::clone(&now);
     let clock: Clock = Arc::new(move || UnixMs(time.load(std::sync::atomic::Ordering::Relaxed)));
     let corner = servers.corner("unsent");
     // A process that stores a job and cannot reach the topic.
     let mut cut_off = servers.corner("unsent").0;
-    cut_off
-        .kafka
-        .properties
-        .insert("message.timeout.ms".to_owned(), "1".to_owned());
+    for (key, value) in [("message.timeout.ms", "1"), ("linger.ms", "0")] {
+        let properties = &mut cut_off.kafka.properties;
+        properties.insert(key.to_owned(), value.to_owned());
+    }
     let taker = DistributedStore::open(&cut_off, LEASE, false, Arc::clone(&clock)).await;
     let spec = spec(2, 3);
     let texts = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];

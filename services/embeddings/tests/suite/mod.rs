@@ -18,9 +18,7 @@ use tokio::time::timeout;
 
 /// How long a claim lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-const TTL_MS: u64 = 60_000;
-/// The test's time when it begins.
-const BEGIN: u64 = 1_790_000_000_000;
+const TTL_MS: u64 = 600_000;
 
 /// Where a store keeps its jobs: opened again, it has them still.
 pub(crate) trait Backend {
@@ -32,17 +30,21 @@ pub(crate) struct Fixture<B> {
     backend: B,
     pub(crate) store: Arc<dyn JobStore>,
     time: Arc<AtomicU64>,
+    /// The time at first: the real one, by which Redis deletes what is old.
+    begin: u64,
     ids: u64,
 }
 
 impl<B: Backend> Fixture<B> {
     async fn new(backend: B) -> Self {
-        let time = Arc::new(AtomicU64::new(BEGIN));
+        let begin = UnixMs::now().0;
+        let time = Arc::new(AtomicU64::new(begin));
         let store = backend.open(clock(&time)).await;
         Self {
             backend,
             store,
             time,
+            begin,
             ids: 0,
         }
     }
@@ -57,6 +59,7 @@ impl<B: Backend> Fixture<B> {
             backend,
             store,
             time,
+            begin,
             ids,
         } = self;
         drop(store);
@@ -65,6 +68,7 @@ impl<B: Backend> Fixture<B> {
             backend,
             store,
             time,
+            begin,
             ids,
         }
     }
@@ -237,7 +241,7 @@ async fn a_caller_has_at_most_so_many_jobs<B: Backend>(mut fixture: Fixture<B>) 
     fixture.create("alice", &["a"]).await;
     let spec = fixture.spec("alice", &["a"]);
     let full = fixture.store.create(spec, owned(&["a"]), 2).await;
-    let retry_after = Duration::from_secs(40);
+    let retry_after = Duration::from_secs(580);
     let limit = 2;
     assert_eq!(full, Err(JobError::TooManyJobs { limit, retry_after }));
     let spec = fixture.spec("bob", &["a"]);
@@ -259,7 +263,7 @@ async fn every_chunk_is_claimed_once_and_its_results_are_read_back<B: Backend>(
     assert!(claims.iter().all(|claim| claim.model == "m"));
     let running = fixture.get(&job).await.unwrap().progress;
     assert_eq!(running.state, JobState::Running);
-    assert_eq!(running.started, Some(UnixMs(BEGIN)));
+    assert_eq!(running.started, Some(UnixMs(fixture.begin)));
 
     assert_eq!(fixture.store.results(&job.spec, 1).await.unwrap(), None);
     // Last first: the order of the work is not that of the results.
@@ -277,7 +281,7 @@ async fn every_chunk_is_claimed_once_and_its_results_are_read_back<B: Backend>(
         (done.state, done.done, done.failed),
         (JobState::Succeeded, 4, 1)
     );
-    assert_eq!(done.touched, Some(UnixMs(BEGIN + 3_000)));
+    assert_eq!(done.touched, Some(UnixMs(fixture.begin + 3_000)));
     let mut all = Vec::new();
     for chunk in 0..3 {
         all.extend(
@@ -403,7 +407,10 @@ async fn a_cancelled_job_keeps_what_it_has_and_takes_nothing_more<B: Backend>(
     fixture.pass(500);
     let cancelled = fixture.store.cancel("alice", &job.spec.id).await.unwrap();
     assert_eq!(cancelled.progress.state, JobState::Cancelled);
-    assert_eq!(cancelled.progress.touched, Some(UnixMs(BEGIN + 500)));
+    assert_eq!(
+        cancelled.progress.touched,
+        Some(UnixMs(fixture.begin + 500))
+    );
     let late = results(&second);
     let late = fixture.store.complete(second, late).await.unwrap();
     assert_eq!(late, Completion::Discarded);

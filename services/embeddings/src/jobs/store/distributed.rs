@@ -109,11 +109,13 @@ impl DistributedStore {
         }
     }
 
-    async fn ask(&self, message: &Received, token: u64) -> Result<Asked, JobError> {
+    async fn ask(&self, message: &Received) -> Result<Asked, JobError> {
         let now = (self.clock)();
         let until = now.after(self.lease);
-        let Received { job, chunk, .. } = message;
-        match self.state.claim(job, *chunk, token, now, until).await {
+        let Received {
+            job, chunk, token, ..
+        } = message;
+        match self.state.claim(job, *chunk, *token, now, until).await {
             Err(damaged @ JobError::Corrupt { .. }) => {
                 // It will not mend itself: the job ends, and says why.
                 tracing::error!(error = %damaged, "a job cannot go on");
@@ -208,9 +210,7 @@ impl JobStore for DistributedStore {
                     store: self,
                     message: Some(message.clone()),
                 };
-                // Random, so that no two workers have the same.
-                let token = u64::try_from(ulid::Ulid::new().random() >> 16).unwrap_or(1);
-                let asked = self.ask(&message, token).await?;
+                let asked = self.ask(&message).await?;
                 guard.message = None;
                 match asked {
                     Asked::Taken(model, texts) => {
@@ -220,7 +220,7 @@ impl JobStore for DistributedStore {
                             chunk: message.chunk,
                             texts,
                             lease: Lease {
-                                token,
+                                token: message.token,
                                 message: Some(message.at),
                             },
                         });
@@ -313,6 +313,7 @@ impl DistributedStore {
             let message = Received {
                 job: claim.job.clone(),
                 chunk: claim.chunk,
+                token: claim.lease.token,
                 at,
             };
             self.put_off(message, ASK_AGAIN);

@@ -25,12 +25,15 @@ use rdkafka::{
     util::Timeout,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::offsets::{Offsets, Position};
 use crate::jobs::{config::KafkaConfig, error::JobError, job::JobId};
 
 /// How long a message may take to be acknowledged.
 const SEND: Duration = Duration::from_secs(20);
+/// How long a reader waits after an error that the client mends itself.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long making the topic may take.
 const ADMIN: Duration = Duration::from_secs(20);
 
@@ -46,6 +49,10 @@ struct Order {
 pub(super) struct Received {
     pub(super) job: JobId,
     pub(super) chunk: u32,
+    /// Under which its chunk is claimed, however often that is tried: an answer that
+    /// got lost does not lock its own asker out. Random, so that no two workers have
+    /// the same.
+    pub(super) token: u64,
     pub(super) at: Position,
 }
 
@@ -84,7 +91,11 @@ impl Sender {
         make_topic(config).await?;
         let producer = client(
             config,
-            &[("enable.idempotence", "true"), ("linger.ms", "5")],
+            &[
+                ("enable.idempotence", "true"),
+                ("linger.ms", "5"),
+                ("message.timeout.ms", "20000"),
+            ],
         )
         .create()
         .map_err(store)?;
@@ -205,7 +216,16 @@ impl Receiver {
     /// The next message that is one of ours. Cancelling it loses none.
     pub(super) async fn receive(&self) -> Result<Received, JobError> {
         loop {
-            let message = self.consumer.recv().await.map_err(store)?;
+            let message = match self.consumer.recv().await {
+                Ok(message) => message,
+                // The client goes on by itself, as when the topic was just made.
+                Err(KafkaError::MessageConsumption(code)) => {
+                    tracing::warn!(%code, "Kafka");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(store(error)),
+            };
             let at = Position {
                 partition: message.partition(),
                 offset: message.offset(),
@@ -213,7 +233,15 @@ impl Receiver {
             self.consumer.context().offsets(|offsets| offsets.begin(at));
             let payload = message.payload().unwrap_or_default();
             match serde_json::from_slice(payload) {
-                Ok(Order { job, chunk }) => return Ok(Received { job, chunk, at }),
+                Ok(Order { job, chunk }) => {
+                    let token = u64::try_from(ulid::Ulid::new().random() >> 16).unwrap_or(1);
+                    return Ok(Received {
+                        job,
+                        chunk,
+                        token,
+                        at,
+                    });
+                }
                 Err(error) => {
                     let Position { partition, offset } = at;
                     tracing::error!(%error, partition, offset, "a message is no order, and passed over");

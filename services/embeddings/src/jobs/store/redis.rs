@@ -62,7 +62,9 @@ if redis.call('HEXISTS', KEYS[3], ARGV[2]) == 1 then return {'done', '', ''} end
 local held = redis.call('HGET', KEYS[4], ARGV[2])
 if held then
     local left = tonumber(string.match(held, '^%d+')) - tonumber(ARGV[3])
-    if left > 0 then return {'held', tostring(left), ''} end
+    if left > 0 and string.match(held, '%d+$') ~= ARGV[5] then
+        return {'held', tostring(left), ''}
+    end
 end
 redis.call('HSET', KEYS[4], ARGV[2], ARGV[4] .. ' ' .. ARGV[5])
 redis.call('PEXPIREAT', KEYS[4], ARGV[6])
