@@ -5,7 +5,12 @@
 
 mod suite;
 
-use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use signalbox_chassis::config::Secret;
 use signalbox_embeddings::jobs::{
@@ -42,7 +47,8 @@ impl Servers {
                 topic: name.to_owned(),
                 group: name.to_owned(),
                 partitions: NonZeroU32::new(4).unwrap(),
-                properties: [("session.timeout.ms".to_owned(), "3000".to_owned())].into(),
+                properties: BTreeMap::new(),
+                consumer_properties: [("session.timeout.ms".to_owned(), "3000".to_owned())].into(),
             },
         })
     }

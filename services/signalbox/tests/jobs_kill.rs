@@ -4,9 +4,9 @@
 mod kill;
 mod support;
 
-use std::{io::Write as _, time::Duration};
+use std::io::Write as _;
 
-use kill::{Watched, kills, moment};
+use kill::{Watched, kills};
 use support::Platform;
 
 fn config(path: &std::path::Path) -> tempfile::NamedTempFile {
@@ -28,13 +28,11 @@ async fn a_process_killed_again_and_again_loses_no_result_and_stores_none_twice(
     let mut jobs = vec![Watched::create(&platform.url, "job 0").await];
     let mut at_work = 0;
     for kill in 0..kills() {
-        // A killed process has to do with a job that is at work.
-        let watched = jobs.last_mut().unwrap();
-        if watched.look(&platform.url).await.end_time.is_some() {
+        // What is killed has to be at work.
+        while !jobs.last_mut().unwrap().go_on(&platform.url, kills()).await {
             let key = format!("job {kill}");
             jobs.push(Watched::create(&platform.url, &key).await);
         }
-        tokio::time::sleep(moment(Duration::from_millis(1_200))).await;
         // SIGKILL.
         drop(platform);
         platform = start();

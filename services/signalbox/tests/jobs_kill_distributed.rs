@@ -5,9 +5,9 @@
 mod kill;
 mod support;
 
-use std::{io::Write as _, time::Duration};
+use std::io::Write as _;
 
-use kill::{Watched, kills, moment, random};
+use kill::{Watched, kills, random};
 use signalbox_test_servers::{Kafka, Redis};
 use support::Platform;
 
@@ -17,7 +17,7 @@ fn config(redis: &Redis, kafka: &Kafka, workers: u32) -> tempfile::NamedTempFile
         "embeddings:\n  worker_threads: 1\n  jobs:\n    workers: {workers}\n    chunk_items: 64\n    \
          lease_seconds: 3\n    sweep_seconds: 1\n    store:\n      kind: distributed\n      \
          redis_url: \"{}\"\n      kafka:\n        brokers: \"{}\"\n        partitions: 8\n        \
-         properties: {{session.timeout.ms: \"3000\"}}\n",
+         consumer_properties: {{session.timeout.ms: \"3000\"}}\n",
         redis.url(),
         kafka.brokers()
     );
@@ -44,11 +44,10 @@ async fn two_workers_killed_again_and_again_lose_no_result_and_store_none_twice(
     let mut jobs = vec![Watched::create(&front.url, "job 0").await];
     let mut at_work = 0;
     for kill in 0..kills() {
-        let watched = jobs.last_mut().unwrap();
-        if watched.look(&front.url).await.end_time.is_some() {
+        // What is killed has to be at work.
+        while !jobs.last_mut().unwrap().go_on(&front.url, kills()).await {
             jobs.push(Watched::create(&front.url, &format!("job {kill}")).await);
         }
-        tokio::time::sleep(moment(Duration::from_millis(2_500))).await;
         let victim = usize::from(random() % 2 == 0);
         // SIGKILL.
         drop(workers[victim].take());

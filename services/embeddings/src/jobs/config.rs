@@ -117,10 +117,14 @@ pub struct KafkaConfig {
     /// time.
     #[serde(default = "default_partitions")]
     pub partitions: NonZeroU32,
-    /// Further properties of librdkafka, by their own names, such as
-    /// `session.timeout.ms`.
+    /// Further properties of librdkafka for every connection, by their own names, such
+    /// as `client.id`.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
+    /// Further properties of librdkafka for the consumer only, such as
+    /// `session.timeout.ms`.
+    #[serde(default)]
+    pub consumer_properties: BTreeMap<String, String>,
 }
 
 fn default_topic() -> String {

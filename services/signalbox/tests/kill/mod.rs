@@ -56,7 +56,7 @@ fn number(name: &str, default: usize) -> usize {
 }
 
 /// A random time up to `most`.
-pub(crate) fn moment(most: Duration) -> Duration {
+fn moment(most: Duration) -> Duration {
     most.mul_f64(f64::from(u32::try_from(random() >> 32).unwrap()) / f64::from(u32::MAX))
 }
 
@@ -108,6 +108,27 @@ impl Watched {
         assert!(finished >= self.finished, "{job:?} had {}", self.finished);
         self.finished = finished;
         job
+    }
+
+    /// Lets the job go on to a random moment, which lies on average a `parts`th of the
+    /// job away. False if it ended.
+    pub(crate) async fn go_on(&mut self, url: &str, parts: usize) -> bool {
+        let share = u32::try_from(2 * self.texts.len() / parts).unwrap();
+        let target = self.finished + u32::try_from(random() % u64::from(share)).unwrap();
+        let limit = Instant::now() + Duration::from_secs(120);
+        loop {
+            let job = self.look(url).await;
+            if job.end_time.is_some() {
+                return false;
+            }
+            if self.finished >= target {
+                tokio::time::sleep(moment(Duration::from_millis(300))).await;
+                return true;
+            }
+            assert!(Instant::now() < limit, "no progress: {job:?}");
+            // Another process works, which no clock of ours drives.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits for the end, and compares every result with that of a unary call.

@@ -60,20 +60,18 @@ fn store(error: KafkaError) -> JobError {
     JobError::Store(format!("Kafka: {error}"))
 }
 
-fn client(config: &KafkaConfig, defaults: &[(&str, &str)]) -> ClientConfig {
+/// Later layers win: ours, those of every connection, those of this kind.
+fn client(
+    config: &KafkaConfig,
+    defaults: &[(&str, &str)],
+    own: &BTreeMap<String, String>,
+) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.brokers);
-    let all: BTreeMap<&str, &str> = defaults
-        .iter()
-        .copied()
-        .chain(
-            config
-                .properties
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_str())),
-        )
-        .collect();
-    for (key, value) in all {
+    for (key, value) in defaults {
+        client.set(*key, *value);
+    }
+    for (key, value) in config.properties.iter().chain(own) {
         client.set(key, value);
     }
     client
@@ -89,16 +87,14 @@ impl Sender {
     /// Makes the topic if there is none, and connects.
     pub(super) async fn connect(config: &KafkaConfig) -> Result<Self, JobError> {
         make_topic(config).await?;
-        let producer = client(
-            config,
-            &[
-                ("enable.idempotence", "true"),
-                ("linger.ms", "5"),
-                ("message.timeout.ms", "20000"),
-            ],
-        )
-        .create()
-        .map_err(store)?;
+        let defaults = [
+            ("enable.idempotence", "true"),
+            ("linger.ms", "5"),
+            ("message.timeout.ms", "20000"),
+        ];
+        let producer = client(config, &defaults, &BTreeMap::new())
+            .create()
+            .map_err(store)?;
         Ok(Self {
             producer,
             topic: config.topic.clone(),
@@ -127,7 +123,9 @@ impl Sender {
 }
 
 async fn make_topic(config: &KafkaConfig) -> Result<(), JobError> {
-    let admin: AdminClient<DefaultClientContext> = client(config, &[]).create().map_err(store)?;
+    let admin: AdminClient<DefaultClientContext> = client(config, &[], &BTreeMap::new())
+        .create()
+        .map_err(store)?;
     let partitions = i32::try_from(config.partitions.get()).unwrap_or(i32::MAX);
     // -1: as many copies as the brokers make by default.
     let topic = NewTopic::new(&config.topic, partitions, TopicReplication::Fixed(-1));
@@ -203,9 +201,10 @@ impl Receiver {
         let watch = Watch {
             offsets: Arc::default(),
         };
-        let consumer: StreamConsumer<Watch> = client(config, &defaults)
-            .create_with_context(watch)
-            .map_err(store)?;
+        let consumer: StreamConsumer<Watch> =
+            client(config, &defaults, &config.consumer_properties)
+                .create_with_context(watch)
+                .map_err(store)?;
         consumer.subscribe(&[&config.topic]).map_err(store)?;
         Ok(Self {
             consumer,
@@ -303,9 +302,11 @@ mod tests {
             topic: "t".to_owned(),
             group: "g".to_owned(),
             partitions: std::num::NonZeroU32::MIN,
-            properties: [("session.timeout.ms".to_owned(), "7000".to_owned())].into(),
+            properties: BTreeMap::new(),
+            consumer_properties: [("session.timeout.ms".to_owned(), "7000".to_owned())].into(),
         };
-        let client = client(&config, &[("session.timeout.ms", "10000")]);
+        let defaults = [("session.timeout.ms", "10000")];
+        let client = client(&config, &defaults, &config.consumer_properties);
         assert_eq!(client.get("session.timeout.ms"), Some("7000"));
         assert_eq!(client.get("bootstrap.servers"), Some("k:9092"));
     }
