@@ -169,3 +169,164 @@ pub(super) async fn sweep(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::Mutex;
+
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::jobs::{
+        job::{Job, JobId, JobSpec, JobState, UnixMs},
+        store::EmbeddedStore,
+    };
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    /// What the engine does, call by call; then it gives vectors.
+    struct Scripted(Mutex<Vec<Step>>);
+
+    enum Step {
+        Fail(ChunkError),
+        /// Takes for ever.
+        Hang,
+    }
+
+    impl Embedder for Scripted {
+        fn embed_chunk<'a>(
+            &'a self,
+            _: &'a str,
+            texts: &'a [String],
+        ) -> BoxFuture<'a, Result<Vec<ItemResult>, ChunkError>> {
+            let step = self.0.lock().unwrap().pop();
+            Box::pin(async move {
+                match step {
+                    Some(Step::Fail(error)) => Err(error),
+                    Some(Step::Hang) => std::future::pending().await,
+                    None => Ok(texts.iter().map(|_| Ok(vec![1.0])).collect()),
+                }
+            })
+        }
+
+        fn models(&self) -> Vec<String> {
+            vec!["m".to_owned()]
+        }
+
+        fn max_texts(&self) -> usize {
+            9
+        }
+    }
+
+    struct Bench {
+        store: Arc<EmbeddedStore>,
+        spec: JobSpec,
+        stop: watch::Sender<bool>,
+    }
+
+    impl Bench {
+        /// A worker, and a job of two texts.
+        async fn start(steps: Vec<Step>) -> Self {
+            let clock = Arc::new(|| UnixMs(1_000));
+            let store = EmbeddedStore::in_memory(LEASE, clock).await.unwrap();
+            let store = Arc::new(store);
+            let spec = JobSpec {
+                id: JobId::from_ulid(ulid::Ulid::nil()),
+                caller: "alice".to_owned(),
+                model: "m".to_owned(),
+                total: 2,
+                chunk_items: 2,
+                key: String::new(),
+                fingerprint: String::new(),
+                created: UnixMs(1_000),
+                expires: UnixMs(9_000),
+            };
+            let texts = vec!["a".to_owned(), String::new()];
+            store.create(spec.clone(), texts, 9).await.unwrap();
+            let (stop, stopped) = watch::channel(false);
+            let worker = Worker {
+                store: Arc::clone(&store) as Arc<dyn JobStore>,
+                embedder: Arc::new(Scripted(Mutex::new(steps))),
+                lease: LEASE,
+                stopped,
+            };
+            tokio::spawn(worker.run());
+            Self { store, spec, stop }
+        }
+
+        async fn ended(&self) -> Job {
+            loop {
+                let job = self.store.get("alice", &self.spec.id).await.unwrap();
+                if job.progress.state.is_final() {
+                    return job;
+                }
+                time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_fails_for_a_while_is_asked_again() {
+        let steps = vec![
+            Step::Fail(ChunkError::Failed),
+            Step::Fail(ChunkError::Failed),
+        ];
+        let begun = Instant::now();
+        let job = Bench::start(steps).await.ended().await;
+        assert_eq!((job.progress.done, job.progress.failed), (2, 0));
+        assert!(begun.elapsed() >= Duration::from_secs(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_goes_on_failing_ends_as_errors_of_the_items() {
+        let steps = (0..3).map(|_| Step::Fail(ChunkError::Failed)).collect();
+        let bench = Bench::start(steps).await;
+        let job = bench.ended().await;
+        assert_eq!(job.progress.state, JobState::Succeeded);
+        assert_eq!((job.progress.done, job.progress.failed), (0, 2));
+        let results = bench.store.results(&bench.spec, 0).await.unwrap().unwrap();
+        let empty = ItemError("the text is empty".to_owned());
+        assert_eq!(results, [Err(failed()), Err(empty)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_this_worker_does_not_have_fails_the_job() {
+        let unknown = ChunkError::UnknownModel("m".to_owned());
+        let job = Bench::start(vec![Step::Fail(unknown)]).await.ended().await;
+        assert_eq!(job.progress.state, JobState::Failed);
+        assert_eq!(job.progress.error, "model `m` is not loaded on the worker");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_cancelled_frees_its_worker() {
+        let bench = Bench::start(vec![Step::Hang]).await;
+        while bench.store.open_jobs().await.unwrap().running == 0 {
+            time::sleep(Duration::from_millis(100)).await;
+        }
+        bench.store.cancel("alice", &bench.spec.id).await.unwrap();
+        let id = JobId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let next = JobSpec {
+            id: id.clone(),
+            ..bench.spec.clone()
+        };
+        let texts = vec!["a".to_owned(), "b".to_owned()];
+        bench.store.create(next.clone(), texts, 9).await.unwrap();
+        while bench.store.results(&next, 0).await.unwrap().is_none() {
+            time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_is_stopped_gives_its_chunk_back() {
+        let bench = Bench::start(vec![Step::Hang]).await;
+        while bench.store.open_jobs().await.unwrap().running == 0 {
+            time::sleep(Duration::from_millis(100)).await;
+        }
+        bench.stop.send_replace(true);
+        // Long before the lease ends: the clock of the store stands still.
+        let claim = time::timeout(Duration::from_secs(5), bench.store.claim()).await;
+        assert_eq!(claim.unwrap().unwrap().texts, ["a", ""]);
+    }
+}

@@ -271,3 +271,67 @@ impl JobStore for EmbeddedStore {
         Box::pin(async {})
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::jobs::job::UnixMs;
+
+    async fn store_with_job() -> (EmbeddedStore, JobSpec) {
+        let lease = Duration::from_secs(30);
+        let clock = Arc::new(|| UnixMs(1_000));
+        let store = EmbeddedStore::in_memory(lease, clock).await.unwrap();
+        let spec = JobSpec {
+            id: JobId::from_ulid(ulid::Ulid::nil()),
+            caller: "alice".to_owned(),
+            model: "m".to_owned(),
+            total: 2,
+            chunk_items: 1,
+            key: String::new(),
+            fingerprint: String::new(),
+            created: UnixMs(1_000),
+            expires: UnixMs(9_000),
+        };
+        let texts = vec!["a".to_owned(), "b".to_owned()];
+        store.create(spec.clone(), texts, 9).await.unwrap();
+        (store, spec)
+    }
+
+    fn named(error: &JobError) -> &str {
+        match error {
+            JobError::Corrupt { record, .. } => record,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn damaged_texts_end_their_job_and_no_other() {
+        let (store, spec) = store_with_job().await;
+        store.inner.tables.damage(&spec.id, 0).unwrap();
+        let error = store.claim().await.unwrap_err();
+        assert!(named(&error).starts_with("texts of chunk 0 of job 0000"));
+        let job = store.get("alice", &spec.id).await.unwrap();
+        assert_eq!(job.progress.state, JobState::Failed);
+        assert!(job.progress.error.contains("checksum"), "{job:?}");
+        let id = JobId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let other = JobSpec { id, ..spec };
+        let texts = vec!["a".to_owned(), "b".to_owned()];
+        store.create(other.clone(), texts, 9).await.unwrap();
+        assert_eq!(store.claim().await.unwrap().job, other.id);
+    }
+
+    #[tokio::test]
+    async fn damaged_results_are_an_error_that_names_them() {
+        let (store, spec) = store_with_job().await;
+        for _ in 0..2 {
+            let claim = store.claim().await.unwrap();
+            store.complete(claim, vec![Ok(vec![1.0])]).await.unwrap();
+        }
+        store.inner.tables.damage(&spec.id, 1).unwrap();
+        let error = store.results(&spec, 1).await.unwrap_err();
+        assert!(named(&error).starts_with("results of chunk 1 of job 0000"));
+        assert!(store.results(&spec, 0).await.unwrap().is_some());
+    }
+}

@@ -376,6 +376,25 @@ impl Tables {
     }
 }
 
+#[cfg(test)]
+impl Tables {
+    /// Flips a bit of a chunk's texts and of its results, where it has them.
+    pub(super) fn damage(&self, id: &JobId, chunk: u32) -> Result<(), JobError> {
+        self.write(|transaction| {
+            for table in [TEXTS, RESULTS] {
+                let mut table = transaction.open_table(table).map_err(store)?;
+                let key = (id.as_str(), chunk);
+                let bytes = table.get(key).map_err(store)?.map(|v| v.value().to_vec());
+                if let Some(mut bytes) = bytes {
+                    bytes[9] ^= 1;
+                    table.insert(key, bytes.as_slice()).map_err(store)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
 /// Sorts after every id.
 const END_OF_IDS: &str = "~";
 
