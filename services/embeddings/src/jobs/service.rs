@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, task::JoinSet, time};
 
@@ -285,7 +285,6 @@ impl Jobs {
             let items = reader.read().await?;
             Ok::<_, JobError>(items.map(|items| (items, reader)))
         });
-        use futures_util::TryStreamExt as _;
         let items = chunks.map_ok(|items| stream::iter(items.into_iter().map(Ok)));
         Ok(items.try_flatten())
     }
