@@ -79,6 +79,12 @@ load-embeddings: models ## Embeddings over the wire: throughput, latency, fairne
 bench-transcode: ## JSON to protobuf and back, beside two peers
 	cargo run --release --locked -p signalbox-bench-transcode
 
+.PHONY: jobs-kill
+jobs-kill: setup ## kill -9 of embedding workers 20 times over jobs of 10,000 texts, with Redis and Kafka too
+	cargo build --locked -p signalbox -p signalbox-embeddings --bins
+	SIGNALBOX_JOBS_KILLS=20 SIGNALBOX_JOBS_TEXTS=10000 \
+		cargo test --locked -p signalbox --test jobs_kill --test jobs_kill_distributed -- --nocapture
+
 .PHONY: contracts
 contracts: setup ## Five languages of clients, pacts, gateways and hard cases, on the real binaries
 	@tools/contracts.sh

@@ -19,6 +19,7 @@ for part in \
     kubernetes \
     ratelimit \
     redis \
+    kafka \
     oasdiff \
     ghz \
     pact; do

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::CacheConfig,
+    jobs::JobsConfig,
     reduce::ReductionsConfig,
     scheduler::{Limits, Options},
 };
@@ -59,6 +60,8 @@ pub struct EmbeddingsConfig {
     /// Texts of one stream that are embedded at a time; the server reads no further
     /// while so many are not answered.
     pub stream_window: NonZeroUsize,
+    /// Jobs: many thousands of texts in the background.
+    pub jobs: JobsConfig,
 }
 
 /// A model to load.
@@ -111,6 +114,7 @@ impl Default for EmbeddingsConfig {
             cache: CacheConfig::default(),
             reductions: ReductionsConfig::default(),
             stream_window: const { NonZeroUsize::new(64).expect("it is not zero") },
+            jobs: JobsConfig::default(),
         }
     }
 }

@@ -185,6 +185,11 @@ impl Engine {
         &self.inner.reductions
     }
 
+    /// Most inputs in one request.
+    pub fn max_inputs(&self) -> usize {
+        self.inner.max_inputs
+    }
+
     /// Whether no request is at work or waiting.
     pub fn is_idle(&self) -> bool {
         self.inner.scheduler.is_idle()

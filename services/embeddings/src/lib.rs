@@ -3,7 +3,8 @@
 //! A request takes this way: [`handler`] turns proto messages into the terms of
 //! [`request`], [`engine`] checks them, [`cache`] knows what need not be computed,
 //! `scheduler` finds room and a thread, [`model`] does the work, [`reduce`] shortens the
-//! vectors, [`output`] writes them, and `handler` answers.
+//! vectors, [`output`] writes them, and `handler` answers. [`jobs`] do the same in the
+//! background, for many thousands of texts.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ pub mod cache;
 pub mod config;
 pub mod engine;
 pub mod handler;
+pub mod jobs;
 pub mod model;
 pub mod output;
 pub mod reduce;
@@ -22,3 +24,4 @@ pub mod telemetry;
 pub use config::EmbeddingsConfig;
 pub use engine::{Engine, load};
 pub use handler::service;
+pub use jobs::Jobs;

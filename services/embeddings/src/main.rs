@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{error::Error, net::Ipv4Addr, process::ExitCode};
+use std::{error::Error, net::Ipv4Addr, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use signalbox_chassis::{
     server::{Server, ServerConfig},
     telemetry::TelemetryConfig,
 };
-use signalbox_embeddings::EmbeddingsConfig;
+use signalbox_embeddings::{EmbeddingsConfig, Jobs};
 use signalbox_models::Store;
 use signalbox_proto::FILE_DESCRIPTOR_SET;
 
@@ -73,13 +73,23 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         server,
         telemetry,
     };
-    let services = async move |server: Server| {
+    let mut started = None;
+    let services = async |server: Server| {
         let models = match &embeddings.models_dir {
             Some(dir) => Store::open(dir),
             None => Store::default_location()?,
         };
         let engine = signalbox_embeddings::load(&embeddings, models.root()).await?;
-        Ok(server.service(signalbox_embeddings::service(engine).max_decoding_message_size(limit)))
+        let jobs = Arc::new(Jobs::start(&embeddings.jobs, Arc::new(engine.clone())).await?);
+        started = Some(Arc::clone(&jobs));
+        let service = signalbox_embeddings::service(engine, jobs);
+        Ok(server.service(service.max_decoding_message_size(limit)))
     };
-    process.run(services, |bound| ready_line(NAME, bound)).await
+    process
+        .run(services, |bound| ready_line(NAME, bound))
+        .await?;
+    if let Some(jobs) = started {
+        jobs.close().await;
+    }
+    Ok(())
 }

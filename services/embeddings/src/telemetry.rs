@@ -142,3 +142,42 @@ pub(crate) fn cache_error() {
 pub(crate) fn cache_dropped() {
     metrics::counter!(CACHE_DROPPED).increment(1);
 }
+
+/// Jobs that are not final; label `state`, `pending` or `running`. With a distributed
+/// store every process tells the same number.
+pub const JOBS: &str = "signalbox_embeddings_jobs";
+/// Jobs accepted; label `model`.
+pub const JOBS_CREATED: &str = "signalbox_embeddings_jobs_created_total";
+/// Jobs whose last chunk was stored here; labels `model` and `state`.
+pub const JOBS_ENDED: &str = "signalbox_embeddings_jobs_ended_total";
+/// Items stored here; labels `model` and `outcome`, `done` or `failed`.
+pub const JOB_ITEMS: &str = "signalbox_embeddings_job_items_total";
+/// Seconds from the claim of a chunk until its results are stored; label `model`.
+pub const JOB_CHUNK_SECONDS: &str = "signalbox_embeddings_job_chunk_seconds";
+
+/// Tells how many jobs are not final.
+pub(crate) fn open_jobs(pending: u64, running: u64) {
+    for (state, count) in [("pending", pending), ("running", running)] {
+        // Exact up to 2^53.
+        metrics::gauge!(JOBS, "state" => state).set(count as f64);
+    }
+}
+
+/// Counts a job that was accepted.
+pub(crate) fn job_created(model: &str) {
+    metrics::counter!(JOBS_CREATED, "model" => model.to_owned()).increment(1);
+}
+
+/// Counts a job that ended here.
+pub(crate) fn job_ended(model: &str, state: &'static str) {
+    metrics::counter!(JOBS_ENDED, "model" => model.to_owned(), "state" => state).increment(1);
+}
+
+/// Counts a chunk that was stored.
+pub(crate) fn job_chunk(model: &str, done: u32, failed: u32, took: Duration) {
+    for (outcome, items) in [("done", done), ("failed", failed)] {
+        metrics::counter!(JOB_ITEMS, "model" => model.to_owned(), "outcome" => outcome)
+            .increment(items.into());
+    }
+    metrics::histogram!(JOB_CHUNK_SECONDS, "model" => model.to_owned()).record(took);
+}

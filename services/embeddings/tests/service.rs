@@ -5,12 +5,10 @@
 
 mod common;
 
-use common::{MODEL, engine};
+use common::{MODEL, engine, jobs};
 use signalbox_embeddings::service;
 use signalbox_proto::embeddings::v1::{
-    CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingsRequest,
-    CreateEmbeddingsResponse, GetEmbeddingJobRequest, ListEmbeddingJobsRequest,
-    ListEmbeddingModelsRequest, ReadEmbeddingJobResultsRequest, TokenArray,
+    CreateEmbeddingsRequest, CreateEmbeddingsResponse, ListEmbeddingModelsRequest, TokenArray,
     embeddings_service_client::EmbeddingsServiceClient,
 };
 use tokio::{net::TcpListener, sync::oneshot};
@@ -28,7 +26,9 @@ async fn client() -> EmbeddingsServiceClient<
     >,
 > {
     let limit = 64 << 20;
-    let service = service(engine().await).max_encoding_message_size(limit);
+    let engine = engine().await;
+    let jobs = jobs(&engine).await;
+    let service = service(engine, jobs).max_encoding_message_size(limit);
     EmbeddingsServiceClient::new(service).max_decoding_message_size(limit)
 }
 
@@ -312,46 +312,13 @@ async fn lists_the_model_with_its_facts() {
 }
 
 #[tokio::test]
-async fn what_is_declared_but_not_filled_says_so() {
-    let mut client = client().await;
-    let refusals = [
-        client
-            .create_embedding_job(CreateEmbeddingJobRequest::default())
-            .await
-            .err(),
-        client
-            .get_embedding_job(GetEmbeddingJobRequest::default())
-            .await
-            .err(),
-        client
-            .list_embedding_jobs(ListEmbeddingJobsRequest::default())
-            .await
-            .err(),
-        client
-            .cancel_embedding_job(CancelEmbeddingJobRequest::default())
-            .await
-            .err(),
-        client
-            .read_embedding_job_results(ReadEmbeddingJobResultsRequest::default())
-            .await
-            .err(),
-    ];
-    for status in refusals {
-        let status = status.unwrap();
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert!(
-            status.message().starts_with("EmbeddingsService."),
-            "{status}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_real_server_and_a_real_client_agree_with_the_service_in_process() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Server::builder().add_service(service(engine().await));
+    let engine = engine().await;
+    let jobs = jobs(&engine).await;
+    let server = Server::builder().add_service(service(engine, jobs));
     let served = tokio::spawn(server.serve_with_incoming_shutdown(
         TcpListenerStream::new(listener),
         async {

@@ -11,6 +11,7 @@ use crate::{guard::LocalGuard, settings::Settings};
 pub(crate) struct Services {
     router: Arc<Router>,
     embeddings: signalbox_embeddings::Engine,
+    jobs: Arc<signalbox_embeddings::Jobs>,
     guardrails: Arc<signalbox_guardrails::Engine>,
 }
 
@@ -29,11 +30,19 @@ impl Services {
         let config = settings.embeddings_with_state()?;
         let models_dir = config.models_dir.as_deref().unwrap_or(models_dir);
         let embeddings = signalbox_embeddings::load(&config, models_dir).await?;
+        let embedder = Arc::new(embeddings.clone());
+        let jobs = signalbox_embeddings::Jobs::start(&config.jobs, embedder).await?;
         Ok(Self {
             router: Arc::new(router),
             embeddings,
+            jobs: Arc::new(jobs),
             guardrails,
         })
+    }
+
+    /// The jobs, which have to be closed in the end.
+    pub(crate) fn jobs(&self) -> Arc<signalbox_embeddings::Jobs> {
+        Arc::clone(&self.jobs)
     }
 
     /// The Router, which has to be closed in the end.
@@ -46,7 +55,8 @@ impl Services {
         server
             .service(signalbox_router::service(self.router).max_decoding_message_size(limit))
             .service(
-                signalbox_embeddings::service(self.embeddings).max_decoding_message_size(limit),
+                signalbox_embeddings::service(self.embeddings, self.jobs)
+                    .max_decoding_message_size(limit),
             )
             .service(
                 signalbox_guardrails::service(self.guardrails).max_decoding_message_size(limit),

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signalbox_chassis::{server::ServerConfig, telemetry::TelemetryConfig};
-use signalbox_embeddings::EmbeddingsConfig;
+use signalbox_embeddings::{EmbeddingsConfig, jobs::config::StoreConfig};
 use signalbox_guardrails::GuardrailsConfig;
 use signalbox_models::{ModelsError, Store};
 use signalbox_router::{config::RouterConfig, provider::registry::ProviderConfig};
@@ -67,13 +67,18 @@ impl Settings {
         Ok(router)
     }
 
-    /// The Embeddings service's settings, its fitted reductions in the state folder
-    /// unless they say where.
+    /// The Embeddings service's settings, its fitted reductions and its jobs in the state
+    /// folder unless they say where.
     pub(crate) fn embeddings_with_state(&self) -> std::io::Result<EmbeddingsConfig> {
         let mut embeddings = self.embeddings.clone();
-        if let (None, Some(dir)) = (&embeddings.reductions.path, &self.state_dir) {
-            std::fs::create_dir_all(dir)?;
-            embeddings.reductions.path = Some(dir.join("reductions.redb"));
+        let Some(dir) = &self.state_dir else {
+            return Ok(embeddings);
+        };
+        std::fs::create_dir_all(dir)?;
+        let reductions = &mut embeddings.reductions.path;
+        reductions.get_or_insert_with(|| dir.join("reductions.redb"));
+        if let StoreConfig::Embedded { path } = &mut embeddings.jobs.store {
+            path.get_or_insert_with(|| dir.join("jobs.redb"));
         }
         Ok(embeddings)
     }

@@ -3,6 +3,7 @@
 
 mod create;
 mod error;
+mod jobs;
 mod reductions;
 mod stream;
 mod timing;
@@ -23,16 +24,17 @@ use signalbox_proto::embeddings::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{engine::Engine, model::ModelCard, request::Terms};
+use crate::{engine::Engine, jobs::Jobs, model::ModelCard, request::Terms};
 
 /// The service, to be mounted on a server.
-pub fn service(engine: Engine) -> EmbeddingsServiceServer<Handler> {
-    EmbeddingsServiceServer::new(Handler { engine })
+pub fn service(engine: Engine, jobs: Arc<Jobs>) -> EmbeddingsServiceServer<Handler> {
+    EmbeddingsServiceServer::new(Handler { engine, jobs })
 }
 
-/// Implements the RPCs over an [`Engine`].
+/// Implements the RPCs over an [`Engine`] and its [`Jobs`].
 pub struct Handler {
     engine: Engine,
+    jobs: Arc<Jobs>,
 }
 
 #[tonic::async_trait]
@@ -100,39 +102,39 @@ impl EmbeddingsService for Handler {
 
     async fn create_embedding_job(
         &self,
-        _: Request<CreateEmbeddingJobRequest>,
+        request: Request<CreateEmbeddingJobRequest>,
     ) -> Result<Response<EmbeddingJob>, Status> {
-        Err(unimplemented("CreateEmbeddingJob"))
+        Ok(Response::new(jobs::create(&self.jobs, request).await?))
     }
 
     async fn get_embedding_job(
         &self,
-        _: Request<GetEmbeddingJobRequest>,
+        request: Request<GetEmbeddingJobRequest>,
     ) -> Result<Response<EmbeddingJob>, Status> {
-        Err(unimplemented("GetEmbeddingJob"))
+        Ok(Response::new(jobs::get(&self.jobs, request).await?))
     }
 
     async fn list_embedding_jobs(
         &self,
-        _: Request<ListEmbeddingJobsRequest>,
+        request: Request<ListEmbeddingJobsRequest>,
     ) -> Result<Response<ListEmbeddingJobsResponse>, Status> {
-        Err(unimplemented("ListEmbeddingJobs"))
+        Ok(Response::new(jobs::list(&self.jobs, request).await?))
     }
 
     async fn cancel_embedding_job(
         &self,
-        _: Request<CancelEmbeddingJobRequest>,
+        request: Request<CancelEmbeddingJobRequest>,
     ) -> Result<Response<EmbeddingJob>, Status> {
-        Err(unimplemented("CancelEmbeddingJob"))
+        Ok(Response::new(jobs::cancel(&self.jobs, request).await?))
     }
 
     type ReadEmbeddingJobResultsStream = BoxStream<'static, Result<EmbeddingJobResult, Status>>;
 
     async fn read_embedding_job_results(
         &self,
-        _: Request<ReadEmbeddingJobResultsRequest>,
+        request: Request<ReadEmbeddingJobResultsRequest>,
     ) -> Result<Response<Self::ReadEmbeddingJobResultsStream>, Status> {
-        Err(unimplemented("ReadEmbeddingJobResults"))
+        Ok(Response::new(jobs::results(&self.jobs, request).await?))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The service over the real model, loaded once for each test binary.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use signalbox_embeddings::{EmbeddingsConfig, Engine, load};
+use signalbox_embeddings::{EmbeddingsConfig, Engine, Jobs, jobs::JobsConfig, load};
 use signalbox_models::Store;
 use tokio::sync::OnceCell;
 
@@ -30,4 +30,11 @@ pub(crate) async fn engine() -> Engine {
             .expect("the model loads")
     };
     ENGINE.get_or_init(start).await.clone()
+}
+
+/// Jobs of this engine, in memory.
+#[allow(dead_code, reason = "tests, each of which uses a part")]
+pub(crate) async fn jobs(engine: &Engine) -> Arc<Jobs> {
+    let jobs = Jobs::start(&JobsConfig::default(), Arc::new(engine.clone())).await;
+    Arc::new(jobs.expect("jobs start in memory"))
 }

@@ -32,20 +32,21 @@ pub(crate) async fn run(config: &ConfigArgs, args: Args) -> Outcome {
         server: settings.server.clone(),
         telemetry: settings.telemetry.clone(),
     };
-    let mut router = None;
+    let mut running = None;
     let services = async |server| {
         let store = settings.store()?;
         if settings.models.pull {
             pull_missing(&store, &settings).await?;
         }
         let services = Services::build(&settings, store.root()).await?;
-        router = Some(services.router());
+        running = Some((services.router(), services.jobs()));
         Ok(services.add_to(server, settings.server.limits.max_request_bytes))
     };
     process
         .run(services, |bound| banner(&bound.url(), begun.elapsed()))
         .await?;
-    if let Some(router) = router {
+    if let Some((router, jobs)) = running {
+        jobs.close().await;
         router.close().await;
     }
     Ok(())
