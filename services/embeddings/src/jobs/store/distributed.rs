@@ -251,7 +251,9 @@ impl JobStore for DistributedStore {
             match stored {
                 Ok(job) => {
                     self.finish(claim.lease);
-                    Ok(job.map_or(Completion::Discarded, Completion::Stored))
+                    Ok(job.map_or(Completion::Discarded, |job| {
+                        Completion::Stored(Box::new(job))
+                    }))
                 }
                 Err(error) => {
                     // Whether it was stored is not known; asking again tells.

@@ -233,7 +233,9 @@ impl JobStore for EmbeddedStore {
                 .complete(&claim.job, claim.chunk, &results, counts, now);
             // What could not be stored is done again.
             inner.list(|list| list.end(&taken(&claim), stored.is_ok()));
-            Ok(stored?.map_or(Completion::Discarded, Completion::Stored))
+            Ok(stored?.map_or(Completion::Discarded, |job| {
+                Completion::Stored(Box::new(job))
+            }))
         })
     }
 

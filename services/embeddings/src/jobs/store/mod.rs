@@ -62,7 +62,7 @@ struct Lease {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
     /// They are stored, and this is the job now.
-    Stored(Job),
+    Stored(Box<Job>),
     /// They are not wanted: the chunk was stored before, or the job has ended.
     Discarded,
 }
