@@ -213,10 +213,11 @@ impl JobStore for DistributedStore {
                 let asked = self.ask(&message).await?;
                 guard.message = None;
                 match asked {
-                    Asked::Taken(model, texts) => {
+                    Asked::Taken(spec, texts) => {
                         return Ok(Claim {
                             job: message.job,
-                            model,
+                            caller: spec.caller,
+                            model: spec.model,
                             chunk: message.chunk,
                             texts,
                             lease: Lease {

@@ -114,6 +114,7 @@ impl Inner {
         match self.tables.start_chunk(&taken.job, taken.chunk, now) {
             Ok(Some((job, texts))) => Ok(Some(Claim {
                 job: taken.job,
+                caller: job.spec.caller,
                 model: job.spec.model,
                 chunk: taken.chunk,
                 texts,

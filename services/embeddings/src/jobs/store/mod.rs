@@ -40,6 +40,8 @@ pub enum Created {
 pub struct Claim {
     /// The job.
     pub job: JobId,
+    /// Whose it is.
+    pub caller: String,
     /// The job's model.
     pub model: String,
     /// The chunk's number.
