@@ -32,14 +32,24 @@ pub enum ChunkError {
     Stopping,
 }
 
+/// What a worker asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Whose job it is, so that an engine can be fair.
+    pub caller: &'a str,
+    /// The model's name.
+    pub model: &'a str,
+    /// The texts.
+    pub texts: &'a [String],
+}
+
 /// Turns the texts of a chunk into vectors.
 pub trait Embedder: Send + Sync {
     /// One result for each text, in order. Waits while the engine is overloaded:
     /// interactive calls go first. Dropping the future stops the work.
     fn embed_chunk<'a>(
         &'a self,
-        model: &'a str,
-        texts: &'a [String],
+        chunk: Chunk<'a>,
     ) -> BoxFuture<'a, Result<Vec<ItemResult>, ChunkError>>;
 
     /// The names of the models that there are.
@@ -52,10 +62,9 @@ pub trait Embedder: Send + Sync {
 impl Embedder for Engine {
     fn embed_chunk<'a>(
         &'a self,
-        model: &'a str,
-        texts: &'a [String],
+        chunk: Chunk<'a>,
     ) -> BoxFuture<'a, Result<Vec<ItemResult>, ChunkError>> {
-        Box::pin(embed_apart(self, model, texts))
+        Box::pin(embed_apart(self, chunk))
     }
 
     fn models(&self) -> Vec<String> {
@@ -68,11 +77,8 @@ impl Embedder for Engine {
 }
 
 /// Embeds all texts together, and apart where that fails.
-async fn embed_apart(
-    engine: &Engine,
-    model: &str,
-    texts: &[String],
-) -> Result<Vec<ItemResult>, ChunkError> {
+async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult>, ChunkError> {
+    let texts = chunk.texts;
     let mut results: Vec<ItemResult> = texts.iter().map(|_| Err(empty())).collect();
     let whole: Vec<usize> = (0..texts.len())
         .filter(|item| !texts[*item].is_empty())
@@ -84,7 +90,7 @@ async fn embed_apart(
             continue;
         }
         let request = EmbedRequest {
-            model: model.to_owned(),
+            model: chunk.model.to_owned(),
             inputs: Inputs::Texts(group.iter().map(|item| texts[*item].clone()).collect()),
             dimensions: None,
             user: String::new(),
@@ -208,11 +214,19 @@ mod tests {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
+    fn chunk<'a>(model: &'a str, texts: &'a [String]) -> Chunk<'a> {
+        Chunk {
+            caller: "alice",
+            model,
+            texts,
+        }
+    }
+
     #[tokio::test]
     async fn poison_costs_its_neighbours_nothing() {
         let (engine, _) = engine();
         let texts = texts(&["a", "bb", "poison", "", "ccc", "more poison", "dddd"]);
-        let results = engine.embed_chunk("lengths", &texts).await.unwrap();
+        let results = engine.embed_chunk(chunk("lengths", &texts)).await.unwrap();
         let poison = Err(failed());
         assert_eq!(
             results,
@@ -232,7 +246,7 @@ mod tests {
     async fn a_chunk_without_poison_is_one_call() {
         let (engine, model) = engine();
         let texts: Vec<String> = (0..200).map(|n| "x".repeat(n + 1)).collect();
-        engine.embed_chunk("lengths", &texts).await.unwrap();
+        engine.embed_chunk(chunk("lengths", &texts)).await.unwrap();
         assert_eq!(model.calls.load(Ordering::Relaxed), 1);
     }
 
@@ -241,7 +255,7 @@ mod tests {
         let (engine, model) = engine();
         *model.refuse.lock().unwrap() = Some(1);
         let results = engine
-            .embed_chunk("lengths", &texts(&["a", "bb", "ccc"]))
+            .embed_chunk(chunk("lengths", &texts(&["a", "bb", "ccc"])))
             .await
             .unwrap();
         let odd = Err(ItemError("the text is odd".to_owned()));
@@ -253,10 +267,13 @@ mod tests {
     async fn an_engine_that_fails_on_everything_is_to_blame_itself() {
         let (engine, _) = engine();
         let texts = texts(&["poison", "", "poison too"]);
-        let error = engine.embed_chunk("lengths", &texts).await.unwrap_err();
+        let error = engine
+            .embed_chunk(chunk("lengths", &texts))
+            .await
+            .unwrap_err();
         assert_eq!(error, ChunkError::Failed);
         assert_eq!(
-            engine.embed_chunk("none", &texts).await.unwrap_err(),
+            engine.embed_chunk(chunk("none", &texts)).await.unwrap_err(),
             ChunkError::UnknownModel("none".to_owned())
         );
     }
@@ -264,7 +281,9 @@ mod tests {
     #[tokio::test]
     async fn a_chunk_of_empty_texts_is_no_failure() {
         let (engine, model) = engine();
-        let results = engine.embed_chunk("lengths", &texts(&["", ""])).await;
+        let results = engine
+            .embed_chunk(chunk("lengths", &texts(&["", ""])))
+            .await;
         assert_eq!(results, Ok(vec![Err(empty()), Err(empty())]));
         assert_eq!(model.calls.load(Ordering::Relaxed), 0);
     }

@@ -8,7 +8,7 @@
 //! again.
 //!
 //! [`service`] holds the rules, [`store`] keeps jobs (in a file of this machine, or in
-//! Redis with Kafka handing out the work), [`worker`] does the work through an
+//! Redis with Kafka handing out the work), `worker` does the work through an
 //! [`embedder`].
 
 pub mod config;

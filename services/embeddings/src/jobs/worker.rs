@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    embedder::{ChunkError, Embedder, failed},
+    embedder::{Chunk, ChunkError, Embedder, failed},
     error::JobError,
     job::{Counts, ItemError, ItemResult},
     store::{Claim, Completion, JobStore},
@@ -96,15 +96,19 @@ impl Worker {
     }
 
     async fn embed(&self, claim: &Claim) -> Result<Vec<ItemResult>, ChunkError> {
-        let texts = &claim.texts;
+        let chunk = Chunk {
+            caller: &claim.caller,
+            model: &claim.model,
+            texts: &claim.texts,
+        };
         for wait in ENGINE_RETRIES {
-            match self.embedder.embed_chunk(&claim.model, texts).await {
+            match self.embedder.embed_chunk(chunk).await {
                 Err(ChunkError::Failed) => time::sleep(wait).await,
                 other => return other,
             }
         }
-        match self.embedder.embed_chunk(&claim.model, texts).await {
-            Err(ChunkError::Failed) => Ok(texts.iter().map(|text| blame(text)).collect()),
+        match self.embedder.embed_chunk(chunk).await {
+            Err(ChunkError::Failed) => Ok(claim.texts.iter().map(|text| blame(text)).collect()),
             other => other,
         }
     }
@@ -198,15 +202,14 @@ mod tests {
     impl Embedder for Scripted {
         fn embed_chunk<'a>(
             &'a self,
-            _: &'a str,
-            texts: &'a [String],
+            chunk: Chunk<'a>,
         ) -> BoxFuture<'a, Result<Vec<ItemResult>, ChunkError>> {
             let step = self.0.lock().unwrap().pop();
             Box::pin(async move {
                 match step {
                     Some(Step::Fail(error)) => Err(error),
                     Some(Step::Hang) => std::future::pending().await,
-                    None => Ok(texts.iter().map(|_| Ok(vec![1.0])).collect()),
+                    None => Ok(chunk.texts.iter().map(|_| Ok(vec![1.0])).collect()),
                 }
             })
         }

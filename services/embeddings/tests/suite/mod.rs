@@ -260,7 +260,8 @@ async fn every_chunk_is_claimed_once_and_its_results_are_read_back<B: Backend>(
     claims.sort_by_key(|claim| claim.chunk);
     let texts: Vec<String> = claims.iter().flat_map(|c| c.texts.clone()).collect();
     assert_eq!(texts, ["a", "bad", "c", "d", "e"]);
-    assert!(claims.iter().all(|claim| claim.model == "m"));
+    let ours = |claim: &Claim| claim.model == "m" && claim.caller == "alice";
+    assert!(claims.iter().all(ours));
     let running = fixture.get(&job).await.unwrap().progress;
     assert_eq!(running.state, JobState::Running);
     assert_eq!(running.started, Some(UnixMs(fixture.begin)));

@@ -213,10 +213,11 @@ impl JobStore for DistributedStore {
                 let asked = self.ask(&message).await?;
                 guard.message = None;
                 match asked {
-                    Asked::Taken(model, texts) => {
+                    Asked::Taken(spec, texts) => {
                         return Ok(Claim {
                             job: message.job,
-                            model,
+                            caller: spec.caller,
+                            model: spec.model,
                             chunk: message.chunk,
                             texts,
                             lease: Lease {
@@ -251,7 +252,9 @@ impl JobStore for DistributedStore {
             match stored {
                 Ok(job) => {
                     self.finish(claim.lease);
-                    Ok(job.map_or(Completion::Discarded, Completion::Stored))
+                    Ok(job.map_or(Completion::Discarded, |job| {
+                        Completion::Stored(Box::new(job))
+                    }))
                 }
                 Err(error) => {
                     // Whether it was stored is not known; asking again tells.

@@ -114,6 +114,7 @@ impl Inner {
         match self.tables.start_chunk(&taken.job, taken.chunk, now) {
             Ok(Some((job, texts))) => Ok(Some(Claim {
                 job: taken.job,
+                caller: job.spec.caller,
                 model: job.spec.model,
                 chunk: taken.chunk,
                 texts,
@@ -233,7 +234,9 @@ impl JobStore for EmbeddedStore {
                 .complete(&claim.job, claim.chunk, &results, counts, now);
             // What could not be stored is done again.
             inner.list(|list| list.end(&taken(&claim), stored.is_ok()));
-            Ok(stored?.map_or(Completion::Discarded, Completion::Stored))
+            Ok(stored?.map_or(Completion::Discarded, |job| {
+                Completion::Stored(Box::new(job))
+            }))
         })
     }
 

@@ -40,6 +40,8 @@ pub enum Created {
 pub struct Claim {
     /// The job.
     pub job: JobId,
+    /// Whose it is.
+    pub caller: String,
     /// The job's model.
     pub model: String,
     /// The chunk's number.
@@ -62,7 +64,7 @@ struct Lease {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
     /// They are stored, and this is the job now.
-    Stored(Job),
+    Stored(Box<Job>),
     /// They are not wanted: the chunk was stored before, or the job has ended.
     Discarded,
 }

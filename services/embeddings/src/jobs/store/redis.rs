@@ -36,8 +36,8 @@ const GRACE: Duration = Duration::from_secs(60 * 60);
 /// What a worker that asks for a chunk is told.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// It is yours: the job's model, and the texts.
-    Taken(String, Vec<String>),
+    /// It is yours: the job, and the texts.
+    Taken(Box<JobSpec>, Vec<String>),
     /// Another has it, for so long.
     Held(Duration),
     /// It is stored, or its job has ended.
@@ -251,7 +251,7 @@ impl RedisState {
                 let spec = read_spec(id, &about)?;
                 let expected = items_in(&spec, chunk);
                 let texts = record::unpack_texts(&texts, id, chunk, expected)?;
-                Ok(Asked::Taken(spec.model, texts))
+                Ok(Asked::Taken(Box::new(spec), texts))
             }
             "held" => {
                 let left = str::from_utf8(&about).ok().and_then(|ms| ms.parse().ok());
