@@ -187,7 +187,7 @@ impl Engine {
 
     /// Most inputs in one request.
     pub fn max_inputs(&self) -> usize {
-        self.inner.max_inputs
+        self.inner.limits.inputs
     }
 
     /// Whether no request is at work or waiting.

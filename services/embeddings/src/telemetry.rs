@@ -3,6 +3,8 @@
 //! Spans follow OpenTelemetry's semantic conventions for generative AI
 //! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>).
 
+use std::time::Duration;
+
 use tracing::{Span, field::Empty};
 
 use crate::request::EmbedResponse;

@@ -8,17 +8,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use signalbox_chassis::context::RequestContext;
 use signalbox_embeddings::{
     EmbeddingsConfig, Engine, Jobs,
+    cache::CacheConfig,
     handler::Handler,
     jobs::{JobsConfig, config::StoreConfig},
-    model::{Model, ModelCard},
-    request::{EmbedError, Embedded, Inputs},
+    model::{Encoded, Model, ModelCard},
+    request::EmbedError,
     service,
 };
+use signalbox_encoder::{TokenIdError, Tokenized};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, EmbeddingJob, EmbeddingJobResult,
     GetEmbeddingJobRequest, ListEmbeddingJobsRequest, ListEmbeddingJobsResponse,
@@ -38,7 +41,15 @@ struct Lengths {
 }
 
 impl Model for Lengths {
-    fn embed(&self, inputs: &Inputs, cancel: &AtomicBool) -> Result<Vec<Embedded>, EmbedError> {
+    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+        Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
+    }
+
+    fn accept_ids(&self, _: &[u32]) -> Result<Tokenized, TokenIdError> {
+        panic!("a job sends texts");
+    }
+
+    fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError> {
         loop {
             if let Ok(permit) = self.gate.try_acquire() {
                 permit.forget();
@@ -49,18 +60,15 @@ impl Model for Lengths {
             }
             std::thread::yield_now();
         }
-        let Inputs::Texts(texts) = inputs else {
-            panic!("a job sends texts");
-        };
-        if texts.iter().any(|text| text == "poison") {
+        let poison: Vec<u32> = b"poison".iter().map(|byte| u32::from(*byte)).collect();
+        if batch.iter().any(|text| text.ids() == poison) {
             return Err(EmbedError::Failed("poison".to_owned()));
         }
-        let embedded = |text: &String| Embedded {
-            vector: vec![f32::from(u16::try_from(text.len()).unwrap()), 1.0],
-            tokens: 1,
-            truncated: false,
-        };
-        Ok(texts.iter().map(embedded).collect())
+        let length = |text: &Tokenized| f32::from(u16::try_from(text.ids().len()).unwrap());
+        Ok(Encoded {
+            vectors: batch.iter().map(|text| vec![length(text), 1.0]).collect(),
+            pooling: Duration::ZERO,
+        })
     }
 }
 
@@ -88,12 +96,24 @@ impl Service {
         });
         let card = ModelCard {
             name: "lengths".to_owned(),
+            revision: String::new(),
             dimensions: 2,
-            max_input_tokens: 8,
+            matryoshka: Vec::new(),
+            max_input_tokens: 1_000,
             pooling: "mean".to_owned(),
             license: "Apache-2.0".to_owned(),
         };
-        let engine = Engine::new(&EmbeddingsConfig::default(), [(card, model)]);
+        // Off: a call that the gate holds back must not be answered from it.
+        let cache = CacheConfig {
+            ttl_seconds: 0,
+            ..CacheConfig::default()
+        };
+        let embeddings = EmbeddingsConfig {
+            cache,
+            worker_threads: 1.try_into().ok(),
+            ..EmbeddingsConfig::default()
+        };
+        let engine = Engine::new(&embeddings, [(card, model)]).unwrap();
         let jobs = Jobs::start(&config, Arc::new(engine.clone()))
             .await
             .unwrap();

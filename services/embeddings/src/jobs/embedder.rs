@@ -12,7 +12,7 @@ use tokio::time;
 use super::job::{ItemError, ItemResult};
 use crate::{
     engine::Engine,
-    request::{EmbedError, EmbedRequest, Inputs},
+    request::{EmbedError, EmbedRequest, Inputs, Priority, Terms, WhenFull},
 };
 
 /// Longest that an overloaded engine is left alone, whatever it asks for.
@@ -83,17 +83,22 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
     let whole: Vec<usize> = (0..texts.len())
         .filter(|item| !texts[*item].is_empty())
         .collect();
+    let terms = Terms {
+        priority: Priority::Bulk,
+        caller: chunk.caller.into(),
+        when_full: WhenFull::Wait,
+        ..Terms::default()
+    };
     let (asked, mut failures) = (whole.len(), 0);
     let mut groups = vec![whole];
     while let Some(mut group) = groups.pop() {
         if group.is_empty() {
             continue;
         }
+        let inputs = Inputs::Texts(group.iter().map(|item| texts[*item].clone()).collect());
         let request = EmbedRequest {
-            model: chunk.model.to_owned(),
-            inputs: Inputs::Texts(group.iter().map(|item| texts[*item].clone()).collect()),
-            dimensions: None,
-            user: String::new(),
+            terms: terms.clone(),
+            ..EmbedRequest::new(chunk.model, inputs)
         };
         match engine.embed(request).await {
             Ok(response) if response.data.len() == group.len() => {
@@ -155,59 +160,73 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use std::sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     };
+
+    use signalbox_encoder::{TokenIdError, Tokenized};
 
     use super::*;
     use crate::{
         EmbeddingsConfig,
-        model::{Model, ModelCard},
-        request::Embedded,
+        cache::CacheConfig,
+        model::{Encoded, Model, ModelCard},
     };
+
+    const MAX_BYTES: usize = 1_000;
 
     /// Gives each text its length, and fails on whatever holds "poison".
     struct Lengths {
         calls: AtomicUsize,
-        refuse: Mutex<Option<usize>>,
     }
 
     impl Model for Lengths {
-        fn embed(&self, inputs: &Inputs, _: &AtomicBool) -> Result<Vec<Embedded>, EmbedError> {
+        fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+            Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
+        }
+
+        fn accept_ids(&self, _: &[u32]) -> Result<Tokenized, TokenIdError> {
+            panic!("a job sends texts");
+        }
+
+        fn encode(&self, batch: &[Tokenized], _: &AtomicBool) -> Result<Encoded, EmbedError> {
             self.calls.fetch_add(1, Ordering::Relaxed);
-            let Inputs::Texts(texts) = inputs else {
-                panic!("a job sends texts");
-            };
-            if let Some(index) = self.refuse.lock().unwrap().take() {
-                return Err(EmbedError::invalid(format!("input[{index}]"), "is odd"));
-            }
-            if texts.iter().any(|text| text.contains("poison")) {
+            let poison: Vec<u32> = b"poison".iter().map(|byte| u32::from(*byte)).collect();
+            let is_poison = |text: &Tokenized| text.ids().windows(6).any(|part| part == poison);
+            if batch.iter().any(is_poison) {
                 return Err(EmbedError::Failed("poison".to_owned()));
             }
-            let embedded = |text: &String| Embedded {
-                vector: vec![f32::from(u16::try_from(text.len()).unwrap())],
-                tokens: 1,
-                truncated: false,
-            };
-            Ok(texts.iter().map(embedded).collect())
+            let length = |text: &Tokenized| f32::from(u16::try_from(text.ids().len()).unwrap());
+            Ok(Encoded {
+                vectors: batch.iter().map(|text| vec![length(text)]).collect(),
+                pooling: Duration::ZERO,
+            })
         }
     }
 
     fn engine() -> (Engine, Arc<Lengths>) {
         let model = Arc::new(Lengths {
             calls: AtomicUsize::new(0),
-            refuse: Mutex::new(None),
         });
         let card = ModelCard {
             name: "lengths".to_owned(),
+            revision: String::new(),
             dimensions: 1,
-            max_input_tokens: 8,
+            matryoshka: Vec::new(),
+            max_input_tokens: 2_000,
             pooling: "mean".to_owned(),
             license: "Apache-2.0".to_owned(),
         };
-        let config = EmbeddingsConfig::default();
+        let config = EmbeddingsConfig {
+            max_text_bytes: MAX_BYTES.try_into().unwrap(),
+            cache: CacheConfig {
+                ttl_seconds: 0,
+                ..CacheConfig::default()
+            },
+            ..EmbeddingsConfig::default()
+        };
         let engine = Engine::new(&config, [(card, Arc::clone(&model) as Arc<dyn Model>)]);
-        (engine, model)
+        (engine.unwrap(), model)
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -245,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_chunk_without_poison_is_one_call() {
         let (engine, model) = engine();
-        let texts: Vec<String> = (0..200).map(|n| "x".repeat(n + 1)).collect();
+        let texts: Vec<String> = (0..20).map(|n| "x".repeat(n + 1)).collect();
         engine.embed_chunk(chunk("lengths", &texts)).await.unwrap();
         assert_eq!(model.calls.load(Ordering::Relaxed), 1);
     }
@@ -253,14 +272,15 @@ mod tests {
     #[tokio::test]
     async fn a_text_that_the_engine_names_is_the_only_one_left_out() {
         let (engine, model) = engine();
-        *model.refuse.lock().unwrap() = Some(1);
+        let long = "x".repeat(MAX_BYTES + 1);
         let results = engine
-            .embed_chunk(chunk("lengths", &texts(&["a", "bb", "ccc"])))
+            .embed_chunk(chunk("lengths", &texts(&["a", &long, "ccc"])))
             .await
             .unwrap();
-        let odd = Err(ItemError("the text is odd".to_owned()));
-        assert_eq!(results, [Ok(vec![1.0]), odd, Ok(vec![3.0])]);
-        assert_eq!(model.calls.load(Ordering::Relaxed), 2);
+        assert_eq!((&results[0], &results[2]), (&Ok(vec![1.0]), &Ok(vec![3.0])));
+        let ItemError(reason) = results[1].as_ref().unwrap_err();
+        assert!(reason.starts_with("the text has"), "{reason}");
+        assert_eq!(model.calls.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
