@@ -122,7 +122,16 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
                 results[group.remove(at)] = Err(ItemError(format!("the text {fix}")));
                 groups.push(group);
             }
-            Ok(_) | Err(EmbedError::Invalid { .. } | EmbedError::Failed(_)) => {
+            // A chunk names no reduction and has no deadline: were it told of one, the fault
+            // would be ours.
+            Ok(_)
+            | Err(
+                EmbedError::Invalid { .. }
+                | EmbedError::Failed(_)
+                | EmbedError::UnknownReduction { .. }
+                | EmbedError::TooManyReductions
+                | EmbedError::DeadlineExceeded,
+            ) => {
                 if let [item] = group.as_slice() {
                     failures += 1;
                     results[*item] = Err(failed());
