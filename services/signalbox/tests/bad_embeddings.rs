@@ -87,7 +87,7 @@ fn bad_embeddings() -> Vec<BadEmbedding> {
         (
             body(json!({"input": 5.5})),
             400,
-            json!("input[0]"),
+            json!("input"),
             field,
             "5.5",
         ),
