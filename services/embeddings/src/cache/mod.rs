@@ -158,7 +158,7 @@ impl Cache {
             mine = settle(mine, &mut done, |task| memory.get(&task.wanted.key));
         }
         if let Some(redis) = &self.redis {
-            mine = self.from_redis(redis, prefix, mine, &mut done).await;
+            mine = self.ask_redis(redis, prefix, mine, &mut done).await;
         }
         if !mine.is_empty() {
             self.compute(mine, compute, &mut done).await?;
@@ -173,7 +173,7 @@ impl Cache {
         Ok(done)
     }
 
-    async fn from_redis(
+    async fn ask_redis(
         &self,
         redis: &Redis,
         prefix: &KeyPrefix,

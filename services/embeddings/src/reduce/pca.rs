@@ -3,17 +3,24 @@
 //! The directions in which the corpus varies most: the eigenvectors of its covariance
 //! with the largest eigenvalues. A vector is taken from the corpus's mean and written in
 //! these directions.
+//!
+//! Of a corpus with fewer vectors than dimensions the same directions come from the
+//! products of the vectors with each other, a smaller matrix with the same eigenvalues
+//! (Turk and Pentland, Eigenfaces for recognition, 1991, section 2).
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 use super::{Reducer, Rows};
 
 /// Vectors whose covariance is added at a time: bounds the 64-bit copy.
 const CHUNK: usize = 256;
 
-/// Longest vectors that are fitted. The decomposition takes time with the third power:
-/// of 384 dimensions some 0.1 s, of 2,048 some 20 s.
+/// Longest vectors that are fitted: the decomposition takes time with the third power.
 pub(super) const MAX_INPUT: usize = 2_048;
+
+/// Directions with less than this part of the first one's variance come from the
+/// covariance only: the way by products would lose their right angles to rounding.
+const LEAST_PART: f64 = 1e-10;
 
 /// The leading principal components of a corpus.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,33 +40,87 @@ impl Pca {
     pub(super) fn fit(vectors: &[Vec<f32>], dimensions: usize) -> Self {
         let input = vectors.first().map_or(0, Vec::len);
         let mean = mean(vectors, input);
-        let covariance = covariance(vectors, &mean);
-        let total = covariance.trace();
-        let SymmetricEigen {
-            eigenvectors,
-            eigenvalues,
-        } = covariance.symmetric_eigen();
-        let mut order: Vec<usize> = (0..input).collect();
-        order.sort_by(|a, b| eigenvalues[*b].total_cmp(&eigenvalues[*a]));
-        order.truncate(dimensions);
+        let few = vectors.len() < input;
+        let by_products = few
+            .then(|| by_products(vectors, &mean, dimensions))
+            .flatten();
+        let spread = by_products.unwrap_or_else(|| by_covariance(vectors, &mean, dimensions));
         let mut components = Vec::with_capacity(input * dimensions);
-        for &index in &order {
-            let column = eigenvectors.column(index);
+        for direction in &spread.directions {
             // A direction and its opposite are the same component; the sign is fixed,
             // so that equal corpora give equal reductions.
-            let sign = column[column.iamax()].signum();
-            components.extend(column.iter().map(|value| narrow(value * sign)));
+            let sign = direction[direction.iamax()].signum();
+            components.extend(direction.iter().map(|value| narrow(value * sign)));
         }
-        let part = |&index: &usize| {
-            let value = eigenvalues[index].max(0.0);
-            if total > 0.0 { value / total } else { 0.0 }
+        let part = |variance: &f64| match spread.total > 0.0 {
+            true => variance.max(0.0) / spread.total,
+            false => 0.0,
         };
         Self {
             mean: mean.iter().copied().map(narrow).collect(),
             components: Rows::new(input, components),
-            explained: order.iter().map(part).collect(),
+            explained: spread.variances.iter().map(part).collect(),
         }
     }
+}
+
+/// How a corpus varies, by its leading directions; variances times the count.
+struct Spread {
+    /// `[dimensions]`, descending.
+    variances: Vec<f64>,
+    /// `[dimensions]` of `[input]`.
+    directions: Vec<DVector<f64>>,
+    /// Of all directions together.
+    total: f64,
+}
+
+fn by_covariance(vectors: &[Vec<f32>], mean: &DVector<f64>, dimensions: usize) -> Spread {
+    let covariance = covariance(vectors, mean);
+    let total = covariance.trace();
+    let eigen = covariance.symmetric_eigen();
+    let order = descending(&eigen.eigenvalues, dimensions);
+    let direction = |&index: &usize| eigen.eigenvectors.column(index).into_owned();
+    Spread {
+        variances: order
+            .iter()
+            .map(|&index| eigen.eigenvalues[index])
+            .collect(),
+        directions: order.iter().map(direction).collect(),
+        total,
+    }
+}
+
+/// `None` where the corpus hardly varies in as many directions.
+fn by_products(vectors: &[Vec<f32>], mean: &DVector<f64>, dimensions: usize) -> Option<Spread> {
+    let columns = centred(vectors, mean);
+    let products = columns.tr_mul(&columns);
+    let total = products.trace();
+    let eigen = products.symmetric_eigen();
+    let order = descending(&eigen.eigenvalues, dimensions);
+    let variances: Vec<f64> = order
+        .iter()
+        .map(|&index| eigen.eigenvalues[index])
+        .collect();
+    let (first, last) = (*variances.first()?, *variances.last()?);
+    if variances.len() < dimensions || last <= first * LEAST_PART {
+        return None;
+    }
+    let direction = |(&index, variance): (&usize, &f64)| {
+        &columns * eigen.eigenvectors.column(index) / variance.sqrt()
+    };
+    Some(Spread {
+        directions: order.iter().zip(&variances).map(direction).collect(),
+        variances,
+        total,
+    })
+}
+
+/// Positions of the largest values.
+fn descending(values: &DVector<f64>, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+    order.truncate(count);
+    order
 }
 
 impl Reducer for Pca {
@@ -94,13 +155,17 @@ fn covariance(vectors: &[Vec<f32>], mean: &DVector<f64>) -> DMatrix<f64> {
     let input = mean.len();
     let mut covariance = DMatrix::zeros(input, input);
     for chunk in vectors.chunks(CHUNK) {
-        // One column a vector, which is how nalgebra lays out memory.
-        let columns = DMatrix::from_fn(input, chunk.len(), |row, column| {
-            f64::from(chunk[column][row]) - mean[row]
-        });
+        let columns = centred(chunk, mean);
         covariance.gemm(1.0, &columns, &columns.transpose(), 1.0);
     }
     covariance
+}
+
+/// `[input, count]`: a column a vector, which is how nalgebra lays out memory.
+fn centred(vectors: &[Vec<f32>], mean: &DVector<f64>) -> DMatrix<f64> {
+    DMatrix::from_fn(mean.len(), vectors.len(), |row, column| {
+        f64::from(vectors[column][row]) - mean[row]
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounded on purpose")]
@@ -162,6 +227,30 @@ mod tests {
                 let before = distance(&pair[0], &pair[1]);
                 let found = distance(&after(&pair[0]), &after(&pair[1]));
                 prop_assert!((before - found).abs() < 1e-4, "{before} {found}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_give_the_same_directions(
+            vectors in prop::collection::vec(prop::collection::vec(-1.0f32..1.0, 12), 4..9),
+        ) {
+            let mean = mean(&vectors, 12);
+            let covariance = by_covariance(&vectors, &mean, 2);
+            let Some(products) = by_products(&vectors, &mean, 2) else {
+                return Ok(());
+            };
+            prop_assert!((covariance.total - products.total).abs() < 1e-9);
+            for at in 0..2 {
+                let difference = covariance.variances[at] - products.variances[at];
+                prop_assert!(difference.abs() < 1e-9 * covariance.total);
+                // A direction shared by two equal variances is no direction of its own.
+                let gap = products.variances[0] - products.variances[1];
+                if gap > 1e-3 * products.total && at == 0 {
+                    let cosine = covariance.directions[at].dot(&products.directions[at]);
+                    prop_assert!((cosine.abs() - 1.0).abs() < 1e-6, "{cosine}");
+                }
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Cpu {
     group_tokens: usize,
     helpers: Vec<JoinHandle<()>>,
     /// Workers of callers' own threads.
-    own: Mutex<Vec<Box<Worker>>>,
+    own: Mutex<Vec<Worker>>,
 }
 
 impl Cpu {
