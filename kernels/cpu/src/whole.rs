@@ -5,6 +5,8 @@
 //! numbers as two bytes each; and 8 bits with a zero point for each row, so that a row
 //! of GELU's output, nearly all of it positive, uses all of its 256 steps.
 
+use std::ops::Range;
+
 use crate::{
     dispatch::{Cpu, dispatch},
     error::ShapeError,
@@ -129,6 +131,16 @@ trait Form<'a>: Sized {
         panels: [usize; 2],
         tile: &mut [i32],
     );
+
+    /// Makes sums of what [`Self::product`] wrote, where that was their parts.
+    fn join<K: Kernel>(_: K, _: &mut [i32]) {}
+}
+
+/// A tile's place in a block: its rows and columns.
+#[derive(Clone)]
+struct Place {
+    rows: Range<usize>,
+    columns: Range<usize>,
 }
 
 fn linear<'a, K: Kernel, F: Form<'a>>(
@@ -145,7 +157,8 @@ fn linear<'a, K: Kernel, F: Form<'a>>(
     let residual = matches!(epilogue, Epilogue::AddNorm(_));
     let shape = F::shape::<K>();
     let stride = shape.panels * COLUMNS;
-    let mut tile = ByteTile([0; _]);
+    let mut tiles = [ByteTile([0; _]), ByteTile([0; _])];
+    let [mut tile, mut last_tile] = tiles.each_mut();
     let most = K::BLOCK_ROWS.min(rows);
     let units = sized(&mut buffers.units, most, 0.0);
     let zeros = sized(&mut buffers.zeros, most, 0);
@@ -159,28 +172,44 @@ fn linear<'a, K: Kernel, F: Form<'a>>(
         for (row, values) in input.chunks_exact(inputs).enumerate() {
             (units[row], zeros[row]) = form.quantise(kernel, row, values);
         }
+        let mut finish = |Place { rows, columns }: Place, tile: &mut ByteTile| {
+            F::join(kernel, &mut tile.0);
+            let finish = Finish {
+                rows: rows.len(),
+                stride,
+                bias: &layer.bias[columns.clone()],
+                output: &mut output[rows.start * outputs + columns.start..],
+                output_stride: outputs,
+                add: residual,
+                gelu: matches!(epilogue, Epilogue::Gelu),
+            };
+            let units = Units {
+                rows: &units[rows.clone()],
+                columns: &layer.units[columns.clone()],
+                zeros: &zeros[rows],
+                sums: layer.sums.get(columns).unwrap_or_default(),
+            };
+            kernel.finish_i32(&tile.0, units, finish);
+        };
+        // A tile is finished while the next one's product is under way: that of AMX takes
+        // hundreds of cycles in which the other units are free.
+        let mut last: Option<Place> = None;
         for (column, columns) in steps(outputs, stride) {
             let panels = [column / COLUMNS, columns.div_ceil(COLUMNS)];
-            let columns = column..column + columns;
             for (row, count) in parts(count, shape.rows, shape.unit) {
                 form.product(kernel, &session, [row, count], panels, &mut tile.0);
-                let finish = Finish {
-                    rows: count,
-                    stride,
-                    bias: &layer.bias[columns.clone()],
-                    output: &mut output[row * outputs + column..],
-                    output_stride: outputs,
-                    add: residual,
-                    gelu: matches!(epilogue, Epilogue::Gelu),
+                let place = Place {
+                    rows: row..row + count,
+                    columns: column..column + columns,
                 };
-                let units = Units {
-                    rows: &units[row..row + count],
-                    columns: &layer.units[columns.clone()],
-                    zeros: &zeros[row..row + count],
-                    sums: layer.sums.get(columns.clone()).unwrap_or_default(),
-                };
-                kernel.finish_i32(&tile.0, units, finish);
+                std::mem::swap(&mut tile, &mut last_tile);
+                if let Some(last) = last.replace(place) {
+                    finish(last, tile);
+                }
             }
+        }
+        if let Some(last) = last {
+            finish(last, last_tile);
         }
         norm_block(kernel, output, outputs, &epilogue);
     }
@@ -308,6 +337,10 @@ impl<'a> Form<'a> for Split<'a> {
             .weights
             .map(|weights| panels_of(weights, self.depth, panels));
         kernel.product_split(session, a, b, tile, K::SPLIT.panels * COLUMNS);
+    }
+
+    fn join<K: Kernel>(kernel: K, tile: &mut [i32]) {
+        kernel.join(tile);
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     arch::{
         asm,
         x86_64::{
-            __cpuid_count, __m512i, _mm512_add_epi32, _mm512_load_si512, _mm512_slli_epi32,
+            __cpuid_count, __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_slli_epi32,
             _mm512_storeu_si512,
         },
     },
@@ -148,9 +148,8 @@ impl Drop for Tiles {
     }
 }
 
-/// The sums of four tile registers.
-#[repr(C, align(64))]
-struct Sums([[[i32; COLUMNS]; ROWS]; 4]);
+/// Sums of a tile register.
+const SUMS: usize = ROWS * COLUMNS;
 
 /// Panics unless `rows` rows of whole quads lie in `a`, and `panels` panels in `b`.
 #[inline(always)]
@@ -236,25 +235,23 @@ byte_tiles!(
     ]
 );
 
-/// Sums of 16 rows and 16 columns of split numbers.
-#[target_feature(enable = "avx512f")]
+/// Sums of 16 rows and 16 columns of split numbers, in four parts one after the other:
+/// high by high, high by low, low by high, low by low.
 fn product_split(
     _: &Tiles,
     [high, low]: [Rows<'_, [u8; 4]>; 2],
     [high_weights, low_weights]: [Panels<'_, QuadRow>; 2],
     output: &mut [i32],
-    stride: usize,
 ) {
     check(&high, &high_weights, ROWS, 1);
     check(&low, &low_weights, ROWS, 1);
     assert!(high_weights.depth == low_weights.depth && high.stride == low.stride);
-    assert!(high.count > 0 && high.count <= ROWS);
-    let mut sums = std::mem::MaybeUninit::<Sums>::uninit();
+    assert!(output.len() >= 4 * SUMS);
     // SAFETY: `Tiles` exists, so the registers are set up on this thread. Reads 16 rows of
     // `depth` quads and one panel of each part, which `check` found to lie inside, in
-    // steps of a tile, which divides depth; writes all of `sums`. depth is not 0, so
-    // the loop ends. No other code uses tile registers.
-    let sums = unsafe {
+    // steps of a tile, which divides depth; writes the first four times 16 x 16 sums of
+    // the output. depth is not 0, so the loop ends. No other code uses tile registers.
+    unsafe {
         asm!(
             "tilezero tmm0",
             "tilezero tmm1",
@@ -286,20 +283,32 @@ fn product_split(
             low_weights = inout(reg) low_weights.rows.as_ptr() => _,
             line = in(reg) 64usize,
             steps = inout(reg) high_weights.depth / QUADS => _,
-            sums = in(reg) sums.as_mut_ptr(),
+            sums = in(reg) output.as_mut_ptr(),
             options(nostack),
         );
-        sums.assume_init()
+    }
+}
+
+/// Puts the four parts of [`product_split`] together where the first one is.
+#[target_feature(enable = "avx512f")]
+fn join(tile: &mut [i32]) {
+    let ([both, left, right, none, ..], _) = tile.as_chunks_mut::<SUMS>() else {
+        return;
     };
-    for row in 0..high.count {
-        let place = &mut output[row * stride..][..COLUMNS];
-        let [both, left, right, none] = sums.0.each_ref().map(|sums| {
-            // SAFETY: a row is 16 values of 4 bytes, aligned to 64.
-            unsafe { _mm512_load_si512(sums[row].as_ptr().cast::<__m512i>()) }
+    let places = both.as_chunks_mut::<COLUMNS>().0.iter_mut();
+    let mixed = left
+        .as_chunks::<COLUMNS>()
+        .0
+        .iter()
+        .zip(right.as_chunks().0);
+    for ((place, (left, right)), none) in places.zip(mixed).zip(none.as_chunks().0) {
+        let [both, left, right, none] = [&*place, left, right, none].map(|sums| {
+            // SAFETY: a row is 16 values of 4 bytes.
+            unsafe { _mm512_loadu_si512(sums.as_ptr().cast::<__m512i>()) }
         });
         let mixed = _mm512_slli_epi32::<8>(_mm512_add_epi32(left, right));
         let sum = _mm512_add_epi32(_mm512_slli_epi32::<16>(both), mixed);
-        // SAFETY: the slice above is 16 values of 4 bytes long.
+        // SAFETY: a row is 16 values of 4 bytes.
         unsafe {
             _mm512_storeu_si512(place.as_mut_ptr().cast(), _mm512_add_epi32(sum, none));
         }
@@ -331,7 +340,8 @@ impl Kernel for Amx {
 
     const ROWS: usize = Avx512::ROWS;
     const PANELS: usize = Avx512::PANELS;
-    const BLOCK_ROWS: usize = 256;
+    // Two or four tiles' heights: a panel is then still near when the next tile asks.
+    const BLOCK_ROWS: usize = 64;
 
     fn session(self) -> Tiles {
         Tiles::new(self)
@@ -360,8 +370,13 @@ impl Kernel for Amx {
         output: &mut [i32],
         stride: usize,
     ) {
+        assert!(stride == COLUMNS);
+        product_split(tiles, a, b, output);
+    }
+
+    fn join(self, tile: &mut [i32]) {
         // SAFETY: `self` exists, so the processor has AVX-512.
-        unsafe { product_split(tiles, a, b, output, stride) };
+        unsafe { join(tile) };
     }
 
     inherited! {

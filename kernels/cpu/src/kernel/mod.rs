@@ -116,7 +116,8 @@ pub(crate) trait Kernel: Copy {
     );
 
     /// The products of [`Self::product_i16`], where each number comes as its high byte
-    /// (signed) in the first and its low byte (unsigned) in the second of each two.
+    /// (signed) in the first and its low byte (unsigned) in the second of each two. The
+    /// output has room for a [`ByteTile`] and is to be read after [`Self::join`] only.
     fn product_split(
         self,
         _: &Self::Session,
@@ -127,6 +128,9 @@ pub(crate) trait Kernel: Copy {
     ) {
         portable::product_split(a, b, output, stride);
     }
+
+    /// Makes sums of what [`Self::product_split`] left in a tile as parts of them.
+    fn join(self, _: &mut [i32]) {}
 
     fn finish_f32(self, tile: &[f32], finish: Finish<'_>);
     fn finish_i32(self, tile: &[i32], units: Units<'_>, finish: Finish<'_>);

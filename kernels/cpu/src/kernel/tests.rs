@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{COLUMNS, Kernel, Panels, Rows, portable::Portable};
+use super::{COLUMNS, Kernel, MAX_BYTE_ROWS, MAX_PANELS, Panels, Rows, portable::Portable};
 use crate::{
     dispatch::{Cpu, Level, dispatch},
     math::{Finish, Units},
@@ -141,10 +141,11 @@ fn product_bytes<K: Kernel>(kernel: K, shape: [usize; 3], split: bool, seed: u32
                 count: panels,
                 depth,
             });
-            let mut sums = vec![0; tile.rows.max(rows) * tile.panels * COLUMNS];
+            let mut sums = vec![0; MAX_BYTE_ROWS * MAX_PANELS * COLUMNS];
             let tile_stride = tile.panels * COLUMNS;
             if split {
                 kernel.product_split(&session, a, b, &mut sums, tile_stride);
+                kernel.join(&mut sums);
             } else {
                 kernel.product_i8(&session, a[0], b[0], &mut sums, tile_stride);
             }

@@ -109,71 +109,103 @@ fn gelu_16(x: __m512) -> __m512 {
     _mm512_fnmadd_ps(z, tail, positive)
 }
 
+/// What the rows of a tile have in common at 16 columns, and what is done to each: the
+/// loop over columns is the outer one, so that this stays in registers.
+///
+/// # Safety
+///
+/// `tile` and `output` must hold all rows of `finish` at these columns.
+#[target_feature(enable = "avx512f,avx512dq")]
+#[inline]
+unsafe fn finish_columns<T>(
+    tile: *const T,
+    output: *mut f32,
+    mask: __mmask16,
+    finish: &Finish<'_>,
+    value: impl Fn(usize, *const T) -> __m512,
+) {
+    for row in 0..finish.rows {
+        // SAFETY: the caller's promise.
+        let (tile, output) = unsafe {
+            (
+                tile.add(row * finish.stride),
+                output.add(row * finish.output_stride),
+            )
+        };
+        let mut value = value(row, tile);
+        if finish.add {
+            // SAFETY: the caller's promise; reads only what `mask` has.
+            value = _mm512_add_ps(value, unsafe { _mm512_maskz_loadu_ps(mask, output) });
+        }
+        if finish.gelu {
+            value = gelu_16(value);
+        }
+        // SAFETY: the caller's promise; writes only what `mask` has.
+        unsafe { _mm512_mask_storeu_ps(output, mask, value) };
+    }
+}
+
+/// Panics unless a tile and an output hold what `finish` says.
+fn check_finish(tile: usize, finish: &Finish<'_>) {
+    let columns = finish.bias.len();
+    let last = finish.rows.saturating_sub(1);
+    assert!(tile >= last * finish.stride + columns);
+    assert!(finish.output.len() >= last * finish.output_stride + columns);
+}
+
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn finish_f32(tile: &[f32], finish: Finish<'_>) {
-    let Finish {
-        rows,
-        stride,
-        bias,
-        output,
-        output_stride,
-        add,
-        gelu,
-    } = finish;
-    let columns = bias.len();
-    for row in 0..rows {
-        let sums = &tile[row * stride..][..columns];
-        let output = &mut output[row * output_stride..][..columns];
-        for at in (0..columns).step_by(LANES) {
-            let mask = lanes(columns, at);
-            let mut value = _mm512_add_ps(load(sums, at, mask), load(bias, at, mask));
-            if add {
-                value = _mm512_add_ps(value, load(output, at, mask));
-            }
-            if gelu {
-                value = gelu_16(value);
-            }
-            store(output, at, mask, value);
+    check_finish(tile.len(), &finish);
+    let columns = finish.bias.len();
+    let output = finish.output.as_mut_ptr();
+    for at in (0..columns).step_by(LANES) {
+        let mask = lanes(columns, at);
+        let bias = load(finish.bias, at, mask);
+        // SAFETY: `check_finish` found all rows to lie inside up to `columns`, which
+        // bounds `mask`.
+        unsafe {
+            finish_columns(
+                tile.as_ptr().add(at),
+                output.add(at),
+                mask,
+                &finish,
+                |_, tile| _mm512_add_ps(_mm512_maskz_loadu_ps(mask, tile), bias),
+            );
         }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn finish_i32(tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
-    let Finish {
-        rows,
-        stride,
-        bias,
-        output,
-        output_stride,
-        add,
-        gelu,
-    } = finish;
-    let columns = bias.len();
-    let column_units = &units.columns[..columns];
-    let row_units = &units.rows[..rows];
-    for (row, row_unit) in row_units.iter().enumerate() {
-        let sums = &tile[row * stride..][..columns];
-        let output = &mut output[row * output_stride..][..columns];
-        let row_unit = _mm512_set1_ps(*row_unit);
-        for at in (0..columns).step_by(LANES) {
-            let mask = lanes(columns, at);
-            let mut sum = load_whole(sums, at, mask);
-            if !units.sums.is_empty() {
-                let zero = _mm512_set1_epi32(units.zeros[row]);
-                let shift = _mm512_mullo_epi32(zero, load_whole(units.sums, at, mask));
-                sum = _mm512_sub_epi32(sum, shift);
+    check_finish(tile.len(), &finish);
+    let columns = finish.bias.len();
+    let row_units = &units.rows[..finish.rows];
+    let output = finish.output.as_mut_ptr();
+    for at in (0..columns).step_by(LANES) {
+        let mask = lanes(columns, at);
+        let bias = load(finish.bias, at, mask);
+        let column_units = load(units.columns, at, mask);
+        let real = |row: usize, sum| {
+            let unit = _mm512_mul_ps(_mm512_set1_ps(row_units[row]), column_units);
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), unit, bias)
+        };
+        // SAFETY: `check_finish` found all rows to lie inside up to `columns`, which
+        // bounds `mask`.
+        unsafe {
+            let (tile, output) = (tile.as_ptr().add(at), output.add(at));
+            if units.sums.is_empty() {
+                finish_columns(tile, output, mask, &finish, |row, tile| {
+                    real(row, _mm512_maskz_loadu_epi32(mask, tile))
+                });
+            } else {
+                let zeros = &units.zeros[..finish.rows];
+                let shifts = load_whole(units.sums, at, mask);
+                finish_columns(tile, output, mask, &finish, |row, tile| {
+                    let shift = _mm512_mullo_epi32(_mm512_set1_epi32(zeros[row]), shifts);
+                    let sum = _mm512_maskz_loadu_epi32(mask, tile);
+                    real(row, _mm512_sub_epi32(sum, shift))
+                });
             }
-            let unit = _mm512_mul_ps(row_unit, load(column_units, at, mask));
-            let bias = load(bias, at, mask);
-            let mut value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), unit, bias);
-            if add {
-                value = _mm512_add_ps(value, load(output, at, mask));
-            }
-            if gelu {
-                value = gelu_16(value);
-            }
-            store(output, at, mask, value);
         }
     }
 }
