@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path, sync::atomic::AtomicBool};
 
-use safetensors::{Dtype, serialize_to_file, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 use serde_json::{Value, json};
 use signalbox_encoder::{Arithmetic, Encoder, EncoderOptions, LoadError, Pooling};
 use tempfile::TempDir;
@@ -295,4 +295,27 @@ fn a_file_cut_in_transfer_is_refused() {
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     });
     assert!(matches!(error, LoadError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused_with_the_tensor_s_name() {
+    for (tensor, _) in shapes() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let error = error_after(|dir| {
+                let path = dir.join("model.safetensors");
+                let mut bytes = fs::read(&path).unwrap();
+                let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+                let (_, end) = metadata.info(&tensor).unwrap().data_offsets;
+                let all = metadata.data_len();
+                let end = bytes.len() - all + end;
+                bytes[end - 4..end].copy_from_slice(&bad.to_le_bytes());
+                fs::write(&path, &bytes).unwrap();
+            });
+            assert!(
+                matches!(&error, LoadError::NotFinite { tensor: found, .. } if *found == tensor),
+                "{error}"
+            );
+            assert!(error.to_string().contains(&tensor));
+        }
+    }
 }

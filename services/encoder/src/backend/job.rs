@@ -19,7 +19,6 @@ use crate::{
     architecture::{Architecture, Scratch},
     error::EncodeError,
     ragged::Ragged,
-    tokenizer::Tokenized,
 };
 
 /// A group with fewer tokens spends more time on fetching weights than on using
@@ -76,11 +75,14 @@ struct Outcome {
 impl Job {
     /// Takes a call's texts, to be shared by `threads`, in groups of at most
     /// `group_tokens`.
-    pub(super) fn fill(&mut self, texts: &[Tokenized], threads: usize, group_tokens: usize) {
+    pub(super) fn fill<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a [u32]>,
+        threads: usize,
+        group_tokens: usize,
+    ) {
         self.sequences.clear();
-        for text in texts {
-            self.sequences.push(text.ids());
-        }
+        texts.for_each(|ids| self.sequences.push(ids));
         plan(
             &mut self.groups,
             self.sequences.lengths(),
@@ -93,7 +95,7 @@ impl Job {
             .outcome
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        outcome.vectors = vec![Vec::new(); texts.len()];
+        outcome.vectors = vec![Vec::new(); self.sequences.lengths().len()];
         outcome.groups_left = self.groups.len();
         outcome.error = None;
     }

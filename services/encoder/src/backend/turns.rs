@@ -31,7 +31,7 @@ pub(super) struct Turns {
 }
 
 struct State {
-    idle: Vec<Box<Worker>>,
+    idle: Vec<Worker>,
     /// Callers in line, by ticket.
     line: VecDeque<u64>,
     next_ticket: u64,
@@ -43,7 +43,7 @@ struct State {
 
 impl Turns {
     pub(super) fn new(threads: usize) -> Self {
-        let idle = (0..threads).map(|_| Box::default()).collect();
+        let idle = (0..threads).map(|_| Worker::default()).collect();
         Self {
             state: Mutex::new(State {
                 idle,
@@ -91,7 +91,7 @@ impl Turns {
     }
 
     /// A worker for a caller, who waits in line for it; none once it is cancelled.
-    pub(super) fn take(&self, cancelled: impl Fn() -> bool) -> Option<Box<Worker>> {
+    pub(super) fn take(&self, cancelled: impl Fn() -> bool) -> Option<Worker> {
         let mut state = self.state();
         if state.line.is_empty()
             && let Some(worker) = state.idle.pop()
@@ -120,7 +120,7 @@ impl Turns {
     }
 
     /// Puts a worker back.
-    pub(super) fn put_back(&self, worker: Box<Worker>) {
+    pub(super) fn put_back(&self, worker: Worker) {
         let mut state = self.state();
         state.idle.push(worker);
         self.wake(&state);
@@ -180,7 +180,7 @@ impl Turns {
 
 impl State {
     /// A group of the job whose turn it is, and a worker for it. Callers go first.
-    fn next_for_helper(&mut self) -> Option<(Arc<Job>, usize, Box<Worker>)> {
+    fn next_for_helper(&mut self) -> Option<(Arc<Job>, usize, Worker)> {
         if !self.line.is_empty() {
             return None;
         }
