@@ -25,4 +25,4 @@ mod weights;
 pub use encoder::{Encoder, EncoderOptions, ModelInfo};
 pub use error::{EncodeError, LoadError, TokenIdError};
 pub use pooling::Pooling;
-pub use tokenizer::Tokenized;
+pub use tokenizer::{Tokenized, Tokenizer};
