@@ -8,14 +8,20 @@ pub enum Pooling {
     Mean,
     /// The vector of the first token.
     Cls,
+    /// The vector of the last token.
+    Last,
+    /// The largest value of each dimension over all tokens.
+    Max,
 }
 
 impl Pooling {
-    /// The name on the wire: `mean` or `cls`.
+    /// The name on the wire: `mean`, `cls`, `last` or `max`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mean => "mean",
             Self::Cls => "cls",
+            Self::Last => "last",
+            Self::Max => "max",
         }
     }
 
@@ -33,6 +39,15 @@ impl Pooling {
                 }
             }
             Self::Cls => pooled.copy_from_slice(&tokens[..hidden]),
+            Self::Last => pooled.copy_from_slice(&tokens[tokens.len() - hidden..]),
+            Self::Max => {
+                pooled.copy_from_slice(&tokens[..hidden]);
+                for token in tokens.chunks_exact(hidden) {
+                    for (most, value) in pooled.iter_mut().zip(token) {
+                        *most = most.max(*value);
+                    }
+                }
+            }
         }
         normalise(&mut pooled);
         pooled
@@ -64,6 +79,12 @@ mod tests {
     #[test]
     fn cls_takes_the_first_token() {
         assert_eq!(Pooling::Cls.pool(&[0.0, 2.0, 5.0, 5.0], 2), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn last_takes_the_last_token_and_max_the_largest_of_each_dimension() {
+        assert_eq!(Pooling::Last.pool(&[5.0, 5.0, 0.0, -2.0], 2), [0.0, -1.0]);
+        assert_eq!(Pooling::Max.pool(&[-3.0, 4.0, -9.0, 1.0], 2), [-0.6, 0.8]);
     }
 
     #[test]
