@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod handler;
 pub mod model;
+pub mod remote;
 pub mod request;
 pub mod telemetry;
 
