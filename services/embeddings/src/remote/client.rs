@@ -198,7 +198,11 @@ impl Remote {
             return Err(self.refused(first, batch, &response, &body));
         }
         let whole = self.whole(&mut response).await?;
-        let answer = self.api.read(&whole).map_err(|flaw| self.broken(flaw))?;
+        // Half a document is as passing as a connection that broke.
+        let answer = self.api.read(&whole).map_err(|flaw| Failure {
+            passing: true,
+            ..self.broken(flaw)
+        })?;
         self.check(batch, &answer)?;
         Ok(answer)
     }
