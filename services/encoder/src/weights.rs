@@ -106,6 +106,48 @@ impl Weights {
         Ok(values)
     }
 
+    /// Whether the file has this tensor.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.shape(name).is_some()
+    }
+
+    /// A tensor's shape.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        let info = self.metadata.info(&format!("{}{name}", self.prefix))?;
+        Some(&info.shape)
+    }
+
+    /// The tensor `[length]` of whole numbers below `end`.
+    pub(crate) fn indices(
+        &mut self,
+        name: &str,
+        length: usize,
+        end: usize,
+    ) -> Result<Vec<usize>, LoadError> {
+        let info = self.metadata.info(&format!("{}{name}", self.prefix));
+        let (start, bytes) = match info {
+            Some(info) if info.shape == [length] => match info.dtype {
+                Dtype::I64 | Dtype::U64 => (info.data_offsets.0, 8),
+                Dtype::I32 | Dtype::U32 => (info.data_offsets.0, 4),
+                Dtype::I16 | Dtype::U16 => (info.data_offsets.0, 2),
+                _ => return Err(self.refused(name, "it must hold whole numbers")),
+            },
+            _ => return Err(self.refused(name, &format!("it must be [{length}]"))),
+        };
+        let mut data = vec![0; length * bytes];
+        self.read(start as u64, |file| file.read_exact(&mut data))?;
+        let number = |part: &[u8]| {
+            let mut number = [0; 8];
+            number[..bytes].copy_from_slice(part);
+            usize::try_from(u64::from_le_bytes(number)).ok()
+        };
+        let numbers = data.chunks_exact(bytes).map(number);
+        // A negative number reads as one that is far too large.
+        let within = numbers.map(|number| number.filter(|number| *number < end));
+        let all: Option<Vec<usize>> = within.collect();
+        all.ok_or_else(|| self.refused(name, &format!("its numbers must be 0 to {}", end - 1)))
+    }
+
     /// The error for tensors that are there, but of no use.
     pub(crate) fn refused(&self, tensor: &str, detail: &str) -> LoadError {
         LoadError::Malformed {

@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use self::sentence::Steps;
-use crate::{error::LoadError, json, pooling::Pooling, prompt::Prompts};
+use crate::{architecture::table, error::LoadError, json, pooling::Pooling, prompt::Prompts};
 
 /// Which architecture the weights are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,14 @@ impl ModelConfig {
     /// Reads and checks the configuration of the model in `dir`.
     pub(crate) fn load(dir: &Path) -> Result<Self, LoadError> {
         let path = dir.join("config.json");
+        let Steps {
+            pooling,
+            normalised,
+            is_static,
+        } = sentence::steps(dir)?;
+        if is_static || is_model2vec(&path)? {
+            return Self::load_static(dir, &path, is_static, normalised);
+        }
         let json: TransformerJson = json::parse(&path)?;
         let unsupported = |key, value: &dyn ToString, supported: &str| LoadError::Unsupported {
             path: path.clone(),
@@ -199,11 +207,6 @@ impl ModelConfig {
             let value = &json.layer_norm_eps;
             return Err(unsupported("layer_norm_eps", value, "0 to 1"));
         }
-        let Steps {
-            pooling,
-            normalised,
-            ..
-        } = sentence::steps(dir)?;
         let (max_tokens, lowercase) = limit(dir, positions - first_position)?;
         let (prompts, matryoshka) = card(dir, json.hidden_size)?;
         Ok(Self {
@@ -230,6 +233,66 @@ impl ModelConfig {
             lowercase,
         })
     }
+
+    /// A table of vectors: the sizes are those of the table.
+    fn load_static(
+        dir: &Path,
+        config: &Path,
+        is_sentence_transformers: bool,
+        normalised: bool,
+    ) -> Result<Self, LoadError> {
+        let json: StaticJson = match config.exists() {
+            true => json::parse(config)?,
+            false => StaticJson::default(),
+        };
+        let [vocabulary, hidden] = table::shape(&dir.join("model.safetensors"))?;
+        let (prompts, matryoshka) = card(dir, hidden)?;
+        let max_tokens = match (json.max_length, is_sentence_transformers) {
+            (Some(length), _) => length.clamp(3, MAX_STATIC_TOKENS),
+            (None, true) => MAX_STATIC_TOKENS,
+            (None, false) => MODEL2VEC_TOKENS,
+        };
+        Ok(Self {
+            family: Family::Static,
+            hidden,
+            layers: 0,
+            heads: 1,
+            intermediate: 0,
+            vocabulary,
+            positions: 0,
+            first_position: 0,
+            token_types: 0,
+            relative: None,
+            layer_norm_eps: 0.0,
+            max_tokens,
+            pooling: Pooling::Mean,
+            normalised: json.normalize.unwrap_or(normalised),
+            prompts,
+            matryoshka,
+            lowercase: false,
+        })
+    }
+}
+
+/// Bounds the memory that one text takes; static models have no limit of their own.
+const MAX_STATIC_TOKENS: usize = 8192;
+/// Where model2vec cuts unless it is told otherwise.
+const MODEL2VEC_TOKENS: usize = 512;
+
+#[derive(Default, Deserialize)]
+struct StaticJson {
+    normalize: Option<bool>,
+    max_length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct KindJson {
+    model_type: Option<String>,
+}
+
+fn is_model2vec(config: &Path) -> Result<bool, LoadError> {
+    let kind: KindJson = json::parse(config)?;
+    Ok(kind.model_type.as_deref() == Some("model2vec"))
 }
 
 /// The length limit, from 3 (so that one token fits between the two special ones)

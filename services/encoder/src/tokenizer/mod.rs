@@ -12,7 +12,7 @@ mod wordpiece;
 
 use std::path::Path;
 
-use tokenizers::PreTokenizerWrapper;
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use self::wordpiece::WordPiece;
 use crate::{
@@ -49,6 +49,10 @@ pub struct Tokenizer {
     vocabulary: u32,
     /// Bytes to tokenize at a time; none where windows cannot be cut safely.
     window: Option<usize>,
+    /// A token that is left out of texts, as static models do with unknown words.
+    left_out: Option<u32>,
+    /// What a text without tokens has, where it has no special ones either.
+    nothing: Option<u32>,
 }
 
 impl Tokenizer {
@@ -99,7 +103,33 @@ impl Tokenizer {
             suffix,
             max_tokens,
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
+            left_out: None,
+            nothing: None,
         })
+    }
+
+    /// The same tokenizer for a static model: no special tokens, unknown words are left
+    /// out, and a text without tokens has the one id beyond the vocabulary.
+    #[must_use]
+    pub(crate) fn for_table(self) -> Self {
+        let unknown = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+            ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+            _ => None,
+        };
+        Self {
+            left_out: unknown.and_then(|token| self.inner.token_to_id(&token)),
+            nothing: Some(self.vocabulary),
+            prefix: Vec::new(),
+            suffix: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Whether texts are written in lower case anyway.
+    pub(crate) fn lowercases(&self) -> bool {
+        matches!(self.inner.get_normalizer(),
+            Some(NormalizerWrapper::BertNormalizer(normalizer)) if normalizer.lowercase)
     }
 
     /// The same tokenizer by the `tokenizers` crate alone, which the fast path is held
@@ -126,8 +156,11 @@ impl Tokenizer {
         let mut content: Vec<u32> = Vec::with_capacity(likely);
         let general = |part: &str, content: &mut Vec<u32>| self.in_windows(part, content);
         match &self.fast {
-            Some(fast) => fast.tokenize(text, self.room(), &mut content, general)?,
+            Some(fast) => fast.tokenize(text, self.enough(), &mut content, general)?,
             None => general(text, &mut content)?,
+        }
+        if let Some(left_out) = self.left_out {
+            content.retain(|id| *id != left_out);
         }
         Ok(self.finish(&content))
     }
@@ -135,9 +168,9 @@ impl Tokenizer {
     /// Appends the ids of a text, as many as the limit needs, window by window: the
     /// crate takes more than 100 bytes of memory for each byte of text.
     fn in_windows(&self, text: &str, content: &mut Vec<u32>) -> Result<(), EncodeError> {
-        let room = self.room();
+        let enough = self.enough();
         let mut rest = text;
-        while !rest.is_empty() && content.len() <= room {
+        while !rest.is_empty() && content.len() <= enough {
             let mut window = rest;
             if let Some(bytes) = self.window {
                 (window, rest) = rest.split_at(window_end(rest, bytes));
@@ -177,7 +210,19 @@ impl Tokenizer {
         self.max_tokens - self.prefix.len() - self.suffix.len()
     }
 
+    /// With more ids than this, a text is read far enough. Where some are left out, it is
+    /// read up to four times as far for others to take their place.
+    fn enough(&self) -> usize {
+        self.room() * if self.left_out.is_some() { 4 } else { 1 }
+    }
+
     fn finish(&self, content: &[u32]) -> Tokenized {
+        if let (Some(nothing), []) = (self.nothing, content) {
+            return Tokenized {
+                ids: vec![nothing],
+                truncated: false,
+            };
+        }
         let kept = &content[..content.len().min(self.room())];
         Tokenized {
             ids: [&self.prefix, kept, &self.suffix].concat(),
