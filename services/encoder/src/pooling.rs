@@ -1,9 +1,11 @@
 //! How the vectors of a text's tokens become the text's one vector.
 
+use serde::Deserialize;
 use signalbox_kernels::Pool;
 
 /// How token vectors become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// The mean over all tokens, special ones included, as sentence-transformers
     /// computes it.

@@ -122,6 +122,10 @@ struct SentenceJson {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CardJson {
+    /// In place of that of the pooling's own file.
+    pooling: Option<Pooling>,
+    /// In place of that of `sentence_bert_config.json`.
+    max_tokens: Option<usize>,
     /// In place of those of `config_sentence_transformers.json`.
     prompts: Option<Prompts>,
     /// Lengths that vectors may be cut to.
@@ -207,8 +211,10 @@ impl ModelConfig {
             let value = &json.layer_norm_eps;
             return Err(unsupported("layer_norm_eps", value, "0 to 1"));
         }
-        let (max_tokens, lowercase) = limit(dir, positions - first_position)?;
-        let (prompts, matryoshka) = card(dir, json.hidden_size)?;
+        let card = CardJson::read(dir)?;
+        let (max_tokens, lowercase) = limit(dir, &card, positions - first_position)?;
+        let pooling = card.pooling.unwrap_or(pooling);
+        let (prompts, matryoshka) = card.rest(dir, json.hidden_size)?;
         Ok(Self {
             family,
             hidden: json.hidden_size,
@@ -246,7 +252,7 @@ impl ModelConfig {
             false => StaticJson::default(),
         };
         let [vocabulary, hidden] = table::shape(&dir.join("model.safetensors"))?;
-        let (prompts, matryoshka) = card(dir, hidden)?;
+        let (prompts, matryoshka) = CardJson::read(dir)?.rest(dir, hidden)?;
         let max_tokens = match (json.max_length, is_sentence_transformers) {
             (Some(length), _) => length.clamp(3, MAX_STATIC_TOKENS),
             (None, true) => MAX_STATIC_TOKENS,
@@ -297,9 +303,18 @@ fn is_model2vec(config: &Path) -> Result<bool, LoadError> {
 
 /// The length limit, from 3 (so that one token fits between the two special ones)
 /// to the number of positions, and whether texts are written in lower case first.
-fn limit(dir: &Path, positions: usize) -> Result<(usize, bool), LoadError> {
-    let path = dir.join("sentence_bert_config.json");
-    let json: SentenceJson = json::parse(&path)?;
+fn limit(dir: &Path, card: &CardJson, positions: usize) -> Result<(usize, bool), LoadError> {
+    let mut path = dir.join("sentence_bert_config.json");
+    let json = match card.max_tokens {
+        Some(limit) => {
+            path = dir.join(CARD);
+            SentenceJson {
+                max_seq_length: Some(limit),
+                do_lower_case: false,
+            }
+        }
+        None => json::parse(&path)?,
+    };
     let limit = json.max_seq_length.unwrap_or(positions);
     if (3..=positions).contains(&limit) {
         return Ok((limit, json.do_lower_case));
@@ -312,25 +327,34 @@ fn limit(dir: &Path, positions: usize) -> Result<(usize, bool), LoadError> {
     })
 }
 
-/// The prompts, and the lengths that vectors of `hidden` may be cut to.
-fn card(dir: &Path, hidden: usize) -> Result<(Prompts, Vec<usize>), LoadError> {
-    let path = dir.join("signalbox.json");
-    let card: CardJson = match path.exists() {
-        true => json::parse(&path)?,
-        false => CardJson::default(),
-    };
-    let mut lengths = card.matryoshka_dimensions;
-    if let Some(wrong) = lengths.iter().find(|n| !(1..=hidden).contains(*n)) {
-        return Err(LoadError::Unsupported {
-            path,
-            key: "matryoshka_dimensions",
-            value: wrong.to_string(),
-            supported: format!("1 to the model's own, {hidden}"),
-        });
+/// The card's name in the model's folder.
+const CARD: &str = "signalbox.json";
+
+impl CardJson {
+    /// The card in `dir`, an empty one where there is none.
+    fn read(dir: &Path) -> Result<Self, LoadError> {
+        let path = dir.join(CARD);
+        match path.exists() {
+            true => json::parse(&path),
+            false => Ok(Self::default()),
+        }
     }
-    lengths.retain(|length| *length < hidden);
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
-    lengths.dedup();
-    let prompts = card.prompts.map_or_else(|| sentence::prompts(dir), Ok)?;
-    Ok((prompts, lengths))
+
+    /// The prompts, and the lengths that vectors of `hidden` may be cut to.
+    fn rest(self, dir: &Path, hidden: usize) -> Result<(Prompts, Vec<usize>), LoadError> {
+        let mut lengths = self.matryoshka_dimensions;
+        if let Some(wrong) = lengths.iter().find(|n| !(1..=hidden).contains(*n)) {
+            return Err(LoadError::Unsupported {
+                path: dir.join(CARD),
+                key: "matryoshka_dimensions",
+                value: wrong.to_string(),
+                supported: format!("1 to the model's own, {hidden}"),
+            });
+        }
+        lengths.retain(|length| *length < hidden);
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        lengths.dedup();
+        let prompts = self.prompts.map_or_else(|| sentence::prompts(dir), Ok)?;
+        Ok((prompts, lengths))
+    }
 }
