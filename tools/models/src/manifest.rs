@@ -19,10 +19,12 @@ static BUILTIN: LazyLock<Manifest> = LazyLock::new(|| {
     };
     let mut manifest = read(include_str!("../manifest.yaml"));
     let optional = read(include_str!("../optional.yaml")).models;
-    manifest.models.extend(optional.into_iter().map(|model| Model {
-        optional: true,
-        ..model
-    }));
+    manifest
+        .models
+        .extend(optional.into_iter().map(|model| Model {
+            optional: true,
+            ..model
+        }));
     manifest
 });
 
