@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod model;
 pub mod output;
 pub mod reduce;
+pub mod remote;
 pub mod request;
 mod revision;
 pub mod scheduler;

@@ -6,9 +6,10 @@ use crate::{
     architecture,
     arithmetic::Arithmetic,
     backend::{Backend, Cpu},
-    config::ModelConfig,
+    config::{Family, ModelConfig},
     error::{EncodeError, LoadError, TokenIdError},
     pooling::Pooling,
+    prompt::{InputType, Prompts},
     tokenizer::{Tokenized, Tokenizer},
 };
 
@@ -36,7 +37,7 @@ impl Default for EncoderOptions {
 }
 
 /// What a model takes and gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
     /// Length of its vectors.
     pub dimensions: usize,
@@ -44,6 +45,14 @@ pub struct ModelInfo {
     pub max_tokens: usize,
     /// How token vectors become one.
     pub pooling: Pooling,
+    /// Whether the model's own last step scales vectors to length 1. The encoder does so
+    /// in any case: a cosine is the same, and callers rely on it.
+    pub normalised: bool,
+    /// What goes in front of a text.
+    pub prompts: Prompts,
+    /// Shorter lengths that vectors may be cut to and scaled again (matryoshka, arXiv
+    /// 2205.13147), in falling order; none where the model was not trained for it.
+    pub matryoshka_dimensions: Vec<usize>,
 }
 
 /// What [`Encoder::encode_here`] came to.
@@ -59,6 +68,7 @@ pub struct Encoded {
 pub struct Encoder {
     info: ModelInfo,
     vocabulary: usize,
+    lowercase: bool,
     tokenizer: Tokenizer,
     backend: Box<dyn Backend>,
 }
@@ -67,7 +77,9 @@ impl Encoder {
     /// Loads the model in `dir` with default options. The folder holds
     /// `model.safetensors`, `tokenizer.json`, `config.json` and
     /// `sentence_bert_config.json`; the pooling is the mean unless
-    /// `1_Pooling/config.json` or `pooling.json` says otherwise.
+    /// `1_Pooling/config.json` or `pooling.json` says otherwise. `modules.json`,
+    /// `config_sentence_transformers.json` (prompts) and `signalbox.json` are read where
+    /// they are there. A static model needs the first two only.
     ///
     /// # Errors
     ///
@@ -84,7 +96,12 @@ impl Encoder {
     pub fn load_with(dir: &Path, options: EncoderOptions) -> Result<Self, LoadError> {
         let config = ModelConfig::load(dir)?;
         let path = dir.join("tokenizer.json");
-        let tokenizer = Tokenizer::load(&path, config.vocabulary, config.max_tokens)?;
+        let mut tokenizer = Tokenizer::load(&path, config.vocabulary, config.max_tokens)?;
+        let mut vocabulary = config.vocabulary;
+        if config.family == Family::Static {
+            tokenizer = tokenizer.for_table();
+            vocabulary += 1;
+        }
         let backend = Cpu::new(
             architecture::load(dir, &config, options.arithmetic)?,
             config.pooling,
@@ -96,8 +113,12 @@ impl Encoder {
                 dimensions: config.hidden,
                 max_tokens: config.max_tokens,
                 pooling: config.pooling,
+                normalised: config.normalised,
+                prompts: config.prompts,
+                matryoshka_dimensions: config.matryoshka,
             },
-            vocabulary: config.vocabulary,
+            vocabulary,
+            lowercase: config.lowercase && !tokenizer.lowercases(),
             tokenizer,
             backend: Box::new(backend),
         })
@@ -105,7 +126,7 @@ impl Encoder {
 
     /// What the model takes and gives.
     pub fn info(&self) -> ModelInfo {
-        self.info
+        self.info.clone()
     }
 
     /// Turns a text into token ids, special tokens included, cut at the model's
@@ -116,7 +137,25 @@ impl Encoder {
     /// [`EncodeError::Tokenizer`] if the tokenizer refuses the text; the tokenizers
     /// of BERT models take any.
     pub fn tokenize(&self, text: &str) -> Result<Tokenized, EncodeError> {
-        self.tokenizer.tokenize(text)
+        self.tokenize_with(text, InputType::Unspecified)
+    }
+
+    /// As [`Encoder::tokenize`], with what the model wants in front of a query or a
+    /// document. The prompt's tokens count and are part of the mean.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::tokenize`].
+    pub fn tokenize_with(
+        &self,
+        text: &str,
+        input_type: InputType,
+    ) -> Result<Tokenized, EncodeError> {
+        let text = self.info.prompts.apply(text, input_type);
+        match self.lowercase {
+            true => self.tokenizer.tokenize(&text.to_lowercase()),
+            false => self.tokenizer.tokenize(&text),
+        }
     }
 
     /// Takes ids of the model's own vocabulary in place of a text, special tokens

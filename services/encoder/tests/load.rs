@@ -223,7 +223,11 @@ fn unsupported_settings_are_named_with_what_is_supported() {
 
 #[test]
 fn poolings_that_are_not_one_known_mode_are_refused() {
-    for pooling in [json!({}), json!({"pooling_mode_max_tokens": true})] {
+    for pooling in [
+        json!({}),
+        json!({"pooling_mode_mean_sqrt_len_tokens": true}),
+        json!({"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}),
+    ] {
         let error =
             error_after(|dir| fs::write(dir.join("pooling.json"), pooling.to_string()).unwrap());
         assert!(matches!(

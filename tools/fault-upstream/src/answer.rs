@@ -1,6 +1,7 @@
 //! What an answer says and what it counts: plain functions of a request and a
 //! behaviour, so that usage can be recomputed by whoever checks a bill.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::behaviour::{Answer, Behaviour};
@@ -116,7 +117,8 @@ impl Reply {
     }
 }
 
-/// An error in the shape that `OpenAI` sends.
+/// An error in the shape that `OpenAI` sends, with the message once more where Cohere
+/// has it.
 pub(crate) fn error_object(status: u16, code: &str, message: &str, param: Option<&str>) -> Value {
     let kind = match status {
         401 | 403 => "authentication_error",
@@ -124,7 +126,10 @@ pub(crate) fn error_object(status: u16, code: &str, message: &str, param: Option
         400..=499 => "invalid_request_error",
         _ => "server_error",
     };
-    json!({ "error": { "message": message, "type": kind, "code": code, "param": param } })
+    json!({
+        "error": { "message": message, "type": kind, "code": code, "param": param },
+        "message": message,
+    })
 }
 
 /// The vectors for an embeddings request's `body` and the tokens of its inputs, or
@@ -145,6 +150,12 @@ pub(crate) fn embeddings(body: &Value) -> Result<(Value, u64), (&'static str, &'
             .filter(|n| (1..=4_096).contains(n))
             .ok_or(("dimensions", "must be 1 to 4096"))?,
     };
+    let base64 = match &body["encoding_format"] {
+        Value::Null => false,
+        Value::String(format) if format == "float" => false,
+        Value::String(format) if format == "base64" => true,
+        _ => return Err(("encoding_format", "must be float or base64")),
+    };
     let mut tokens = 0;
     let mut data = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
@@ -154,6 +165,11 @@ pub(crate) fn embeddings(body: &Value) -> Result<(Value, u64), (&'static str, &'
             _ => return Err(("input", FIX)),
         };
         let embedding = vector(&input.to_string(), dimensions);
+        let bytes = || embedding.iter().flat_map(|value| value.to_le_bytes());
+        let embedding = match base64 {
+            true => json!(STANDARD.encode(bytes().collect::<Vec<u8>>())),
+            false => json!(embedding),
+        };
         data.push(json!({ "object": "embedding", "index": index, "embedding": embedding }));
     }
     let body = json!({
@@ -161,6 +177,43 @@ pub(crate) fn embeddings(body: &Value) -> Result<(Value, u64), (&'static str, &'
         "data": data,
         "model": body["model"],
         "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
+    });
+    Ok((body, tokens))
+}
+
+/// The same for a request of Cohere's: `texts`, at most 96 of them, and an `input_type`.
+pub(crate) fn cohere(body: &Value) -> Result<(Value, u64), (&'static str, &'static str)> {
+    const TEXTS: &str = "must be an array of 1 to 96 strings";
+    let texts = body["texts"]
+        .as_array()
+        .filter(|all| (1..=96).contains(&all.len()));
+    let texts = texts.ok_or(("texts", TEXTS))?;
+    let input_type = body["input_type"].as_str();
+    if !input_type.is_some_and(|name| name.starts_with("search_")) {
+        return Err(("input_type", "must be search_query or search_document"));
+    }
+    if body["embedding_types"] != json!(["float"]) {
+        return Err(("embedding_types", "must be [\"float\"]"));
+    }
+    let dimensions = match &body["output_dimension"] {
+        Value::Null => 8,
+        given => given
+            .as_u64()
+            .filter(|n| (1..=4_096).contains(n))
+            .ok_or(("output_dimension", "must be 1 to 4096"))?,
+    };
+    let mut tokens = 0;
+    let mut vectors = Vec::with_capacity(texts.len());
+    for text in texts {
+        tokens += words(text.as_str().ok_or(("texts", TEXTS))?);
+        vectors.push(vector(&text.to_string(), dimensions));
+    }
+    let body = json!({
+        "id": "fault",
+        "response_type": "embeddings_by_type",
+        "texts": texts,
+        "embeddings": { "float": vectors },
+        "meta": { "api_version": { "version": "2" }, "billed_units": { "input_tokens": tokens } },
     });
     Ok((body, tokens))
 }

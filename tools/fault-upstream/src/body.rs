@@ -48,14 +48,14 @@ async fn strike(how: Break, ticket: &mut Ticket, resetter: &Resetter) -> End {
     }
 }
 
-/// The answer as one JSON document.
+/// The answer as one JSON document, of so many tokens.
 pub(crate) fn whole(
-    reply: &Reply,
+    answer: &Value,
+    tokens: u64,
     behaviour: &Behaviour,
     mut ticket: Ticket,
     resetter: Resetter,
 ) -> Body {
-    let tokens = reply.pieces.len() as u64;
     if behaviour.malformed_after.is_some() {
         ticket.sent(0);
         ticket.end(End::Completed);
@@ -66,7 +66,7 @@ pub(crate) fn whole(
         _ => {
             ticket.sent(tokens);
             ticket.end(End::Completed);
-            return Body::from(reply.whole().to_string());
+            return Body::from(answer.to_string());
         }
     };
     if how == Break::Error {
@@ -74,7 +74,7 @@ pub(crate) fn whole(
         ticket.end(End::Completed);
         return Body::from(error_event().to_string());
     }
-    let text = Bytes::from(reply.whole().to_string());
+    let text = Bytes::from(answer.to_string());
     let half = text.slice(..text.len() / 2);
     Body::from_stream(async_stream::stream! {
         ticket.sent(0);

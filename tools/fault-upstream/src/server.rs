@@ -72,7 +72,7 @@ async fn recorded(
                 &json!({ "object": "list", "data": models }),
             )
         }
-        (Method::POST, path @ ("/v1/chat/completions" | "/v1/embeddings")) => {
+        (Method::POST, path @ ("/v1/chat/completions" | "/v1/embeddings" | "/v2/embed")) => {
             let Ok(json) = serde_json::from_slice::<Value>(&body) else {
                 return reject(ticket, 400, "invalid_json", "the body is not JSON", None);
             };
@@ -91,10 +91,12 @@ async fn recorded(
             if behaviour.fail_first.is_some_and(|first| count > first) {
                 behaviour = behaviour.healthy();
             }
-            if path == "/v1/embeddings" {
-                embed(ticket, behaviour, &json, resetter).await
-            } else {
-                chat(ticket, behaviour, &json, resetter).await
+            match path {
+                "/v1/embeddings" => {
+                    embed(ticket, behaviour, answer::embeddings(&json), resetter).await
+                }
+                "/v2/embed" => embed(ticket, behaviour, answer::cohere(&json), resetter).await,
+                _ => chat(ticket, behaviour, &json, resetter).await,
             }
         }
         (method, path) => {
@@ -165,12 +167,19 @@ async fn chat(ticket: Ticket, behaviour: Behaviour, json: &Value, resetter: Rese
         sleep_until(body::due(Instant::now(), behaviour.rate, last)).await;
     }
     ticket.status(200);
-    let body = body::whole(&reply, &behaviour, ticket, resetter);
+    let tokens = reply.pieces.len() as u64;
+    let body = body::whole(&reply.whole(), tokens, &behaviour, ticket, resetter);
     respond(label.unwrap_or("application/json"), body)
 }
 
-async fn embed(ticket: Ticket, behaviour: Behaviour, json: &Value, resetter: Resetter) -> Response {
-    let (vectors, tokens) = match answer::embeddings(json) {
+/// Sends vectors, which were computed with their tokens, or says which field is wrong.
+async fn embed(
+    ticket: Ticket,
+    behaviour: Behaviour,
+    computed: Result<(Value, u64), (&'static str, &'static str)>,
+    resetter: Resetter,
+) -> Response {
+    let (mut vectors, tokens) = match computed {
         Ok(answer) => answer,
         Err((field, fix)) => {
             let message = format!("`{field}` {fix}");
@@ -178,10 +187,19 @@ async fn embed(ticket: Ticket, behaviour: Behaviour, json: &Value, resetter: Res
         }
     };
     ticket.prompt_tokens(tokens);
-    match before_headers(ticket, &behaviour, &resetter).await {
-        Ok(ticket) => answer_json(ticket, StatusCode::OK, &vectors),
-        Err(response) => response,
+    let ticket = match before_headers(ticket, &behaviour, &resetter).await {
+        Ok(ticket) => ticket,
+        Err(response) => return response,
+    };
+    if !behaviour.usage {
+        for field in ["usage", "meta"] {
+            vectors.as_object_mut().map(|object| object.remove(field));
+        }
     }
+    let label = behaviour.wrong_content_type.then_some("text/html");
+    ticket.status(200);
+    let body = body::whole(&vectors, 0, &behaviour, ticket, resetter);
+    respond(label.unwrap_or("application/json"), body)
 }
 
 fn respond(content_type: &'static str, body: Body) -> Response {

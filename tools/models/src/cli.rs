@@ -37,7 +37,7 @@ enum ModelsCommand {
     },
     /// Fetch models that are missing, checked and resumable
     #[command(after_help = "Examples:\n  \
-        signalbox models pull                                  every model\n  \
+        signalbox models pull                                  the default models\n  \
         signalbox models pull all-MiniLM-L6-v2                 one model\n  \
         signalbox models pull --from /mnt/models               from a folder, if it is there\n  \
         signalbox models pull --source hub                     from the hub only\n\n\
@@ -45,7 +45,7 @@ enum ModelsCommand {
         and the hub are tried in this order. SIGNALBOX_MODELS_DIR says where the files go,\n\
         SIGNALBOX_HUB_URL and SIGNALBOX_PIP name another hub and another pip.")]
     Pull {
-        /// Names of models; all when none is given
+        /// Names of models; those that Signalbox uses by default when none is given
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// A folder that holds the files, as MODEL/FILE or FILE
@@ -92,7 +92,8 @@ pub async fn run(args: ModelsArgs, store: &Store) -> Result<(), ModelsError> {
         } => {
             // All names are looked up before the first download.
             let models = if names.is_empty() {
-                manifest.models.iter().collect()
+                let all = manifest.models.iter();
+                all.filter(|model| !model.optional).collect()
             } else {
                 let found = names.iter().map(|name| manifest.get(name));
                 found.collect::<Result<Vec<_>, _>>()?

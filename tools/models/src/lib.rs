@@ -27,7 +27,7 @@ mod store;
 
 pub use crate::{
     error::{ModelsError, SourceError, SourceFailure, SourceKind},
-    manifest::{Kind, Manifest, Model, ModelFile},
+    manifest::{Card, Kind, Manifest, Model, ModelFile},
     progress::{Progress, Silent, on_stderr},
     source::{DEFAULT_HUB_URL, PullOptions},
     store::{Status, Store},

@@ -13,8 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::error::ModelsError;
 
 static BUILTIN: LazyLock<Manifest> = LazyLock::new(|| {
-    Manifest::from_yaml(include_str!("../manifest.yaml"))
-        .expect("the embedded manifest is part of the program and read by its tests")
+    let read = |yaml| {
+        Manifest::from_yaml(yaml)
+            .expect("the embedded manifests are part of the program and read by its tests")
+    };
+    let mut manifest = read(include_str!("../manifest.yaml"));
+    let optional = read(include_str!("../optional.yaml")).models;
+    manifest
+        .models
+        .extend(optional.into_iter().map(|model| Model {
+            optional: true,
+            ..model
+        }));
+    manifest
 });
 
 /// A list of models.
@@ -39,6 +50,11 @@ pub struct Model {
     pub license: String,
     /// Its files, at least one.
     pub files: Vec<ModelFile>,
+    /// What its files do not say, for the encoder.
+    pub card: Option<Card>,
+    /// Whether it is fetched only when it is named.
+    #[serde(skip)]
+    pub optional: bool,
     pub(crate) sources: Sources,
 }
 
@@ -47,6 +63,25 @@ impl Model {
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
+}
+
+/// What the encoder must know of a model and its files do not say: `signalbox.json` in
+/// its folder.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// How token vectors become one: `mean`, `cls`, `last` or `max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<String>,
+    /// Longest input in tokens, special tokens included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// What goes in front of a text, by what the text is for: `query`, `document`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prompts: BTreeMap<String, String>,
+    /// Lengths that vectors may be cut to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matryoshka_dimensions: Vec<usize>,
 }
 
 /// What a model is for.
@@ -212,11 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn the_builtin_manifest_is_sound_and_every_model_has_two_sources() {
-        for model in &Manifest::builtin().models {
-            assert!(model.sources.pypi.is_some() && model.sources.hub.is_some());
+    fn the_builtin_manifest_is_sound_and_what_is_pulled_unasked_has_two_sources() {
+        let models = &Manifest::builtin().models;
+        for model in models {
+            assert!(model.sources.hub.is_some());
+            assert!(model.optional || model.sources.pypi.is_some());
         }
-        assert_eq!(Manifest::builtin().models.len(), 2);
+        assert_eq!(models.iter().filter(|model| !model.optional).count(), 2);
+        assert_eq!(models.len(), 4);
     }
 
     #[test]

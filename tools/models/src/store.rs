@@ -268,13 +268,21 @@ impl Store {
             let mark = Mark::of(&path, &file.sha256).map_err(ModelsError::io("read", &path))?;
             marks.insert(file.name.clone(), mark);
         }
-        let path = folder.join(".ok");
-        let temporary = folder.join(".ok.tmp");
-        let json = serde_json::to_vec(&Checked(marks)).map_err(io::Error::from);
-        json.and_then(|json| fs::write(&temporary, json))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(ModelsError::io("write", &path))
+        if let Some(card) = &model.card {
+            write_json(&folder, "signalbox.json", card)?;
+        }
+        write_json(&folder, ".ok", &Checked(marks))
     }
+}
+
+/// Writes a file whole or not at all.
+fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), ModelsError> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!("{name}.tmp"));
+    let json = serde_json::to_vec(value).map_err(io::Error::from);
+    json.and_then(|json| fs::write(&temporary, json))
+        .and_then(|()| fs::rename(&temporary, &path))
+        .map_err(ModelsError::io("write", &path))
 }
 
 /// Waits until no other process pulls the model. The system frees the lock when its

@@ -1,11 +1,14 @@
 //! BERT (Devlin et al., arXiv 1810.04805): absolute positions, attention in both
-//! directions, normalisation after each residual.
+//! directions, normalisation after each residual; and what is BERT but for the names
+//! in its file, where its positions begin, and a bias on attention.
 
 use std::path::Path;
 
-use signalbox_kernels::{Cpu, Embeddings, Heads, LayerWeights, LinearWeights, Norm, Stack};
+use signalbox_kernels::{
+    Cpu, Embeddings, Heads, LayerWeights, LinearWeights, Norm, RelativeBias, Stack,
+};
 
-use super::{Architecture, Scratch};
+use super::{Architecture, Scratch, mpnet};
 use crate::{
     arithmetic::Arithmetic,
     config::ModelConfig,
@@ -14,7 +17,39 @@ use crate::{
     weights::Weights,
 };
 
-/// A BERT encoder's weights.
+/// How a family's file is laid out.
+pub(super) struct Layout {
+    /// What names may begin with; tried in turn.
+    pub(super) prefixes: &'static [&'static str],
+    pub(super) layer: LayerNames,
+    /// The tensor `[buckets, heads]` of the bias on attention, where there is one.
+    pub(super) relative_bias: Option<&'static str>,
+}
+
+/// The names of a layer's parts that differ among families.
+pub(super) struct LayerNames {
+    pub(super) query: &'static str,
+    pub(super) key: &'static str,
+    pub(super) value: &'static str,
+    pub(super) attention_out: &'static str,
+    pub(super) attention_norm: &'static str,
+}
+
+pub(super) const BERT_LAYER: LayerNames = LayerNames {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_out: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+};
+
+pub(super) const LAYOUT: Layout = Layout {
+    prefixes: &["", "bert."],
+    layer: BERT_LAYER,
+    relative_bias: None,
+};
+
+/// An encoder's weights.
 pub(super) struct Bert {
     cpu: Cpu,
     hidden: usize,
@@ -25,6 +60,10 @@ pub(super) struct Bert {
     positions: Vec<f32>,
     norm: LayerNorm,
     layers: Stack,
+    /// By distance, `[heads, 2 * reach - 1]`, where the family has one.
+    bias: Option<Vec<f32>>,
+    /// The most tokens of a sequence.
+    reach: usize,
 }
 
 struct LayerNorm {
@@ -39,27 +78,31 @@ impl Bert {
     /// layer at a time is in memory twice.
     pub(super) fn load(
         path: &Path,
+        layout: &Layout,
         config: &ModelConfig,
         arithmetic: Arithmetic,
     ) -> Result<Self, LoadError> {
         const WORDS: &str = "embeddings.word_embeddings.weight";
         let hidden = config.hidden;
-        let weights = &mut Weights::open(path, &["", "bert."], WORDS)?;
+        let weights = &mut Weights::open(path, layout.prefixes, WORDS)?;
 
-        let segments = weights.matrix(
-            "embeddings.token_type_embeddings.weight",
-            config.token_types,
-            hidden,
-        )?;
         let mut positions = weights.matrix(
             "embeddings.position_embeddings.weight",
             config.positions,
             hidden,
         )?;
-        positions.truncate(config.max_tokens * hidden);
-        for row in positions.chunks_exact_mut(hidden) {
-            for (value, segment) in row.iter_mut().zip(&segments) {
-                *value += segment;
+        positions.truncate((config.first_position + config.max_tokens) * hidden);
+        positions.drain(..config.first_position * hidden);
+        if config.token_types > 0 {
+            let segments = weights.matrix(
+                "embeddings.token_type_embeddings.weight",
+                config.token_types,
+                hidden,
+            )?;
+            for row in positions.chunks_exact_mut(hidden) {
+                for (value, segment) in row.iter_mut().zip(&segments) {
+                    *value += segment;
+                }
             }
         }
         let heads = Heads {
@@ -69,8 +112,16 @@ impl Bert {
         let cpu = Cpu::detect();
         let mut layers = Stack::new(cpu, arithmetic.mode(), heads, config.intermediate);
         for index in 0..config.layers {
-            push_layer(&mut layers, weights, index, config)?;
+            push_layer(&mut layers, weights, &layout.layer, index, config)?;
         }
+        let bias = match (layout.relative_bias, config.relative) {
+            (Some(name), Some(buckets)) => {
+                let by_bucket = weights.matrix(name, buckets.count, heads.count)?;
+                let reach = config.max_tokens;
+                Some(mpnet::by_distance(&by_bucket, heads.count, buckets, reach))
+            }
+            _ => None,
+        };
         Ok(Self {
             cpu,
             hidden,
@@ -78,6 +129,8 @@ impl Bert {
             positions,
             norm: LayerNorm::load(weights, "embeddings.LayerNorm", config)?,
             layers,
+            bias,
+            reach: config.max_tokens,
         })
     }
 }
@@ -109,8 +162,12 @@ impl Architecture for Bert {
             self.cpu.embed(&tables, &norm, ids, 0, rows)?;
         }
         let (lengths, activations) = (group.lengths(), &mut scratch.activations);
+        let bias = self.bias.as_ref().map(|bias| RelativeBias {
+            bias,
+            reach: self.reach,
+        });
         let layers = &self.layers;
-        if layers.run(hidden, lengths, None, activations, keep_on)? {
+        if layers.run(hidden, lengths, bias, activations, keep_on)? {
             Ok(())
         } else {
             Err(EncodeError::Cancelled)
@@ -166,6 +223,7 @@ impl LayerNorm {
 fn push_layer(
     layers: &mut Stack,
     weights: &mut Weights,
+    names: &LayerNames,
     index: usize,
     config: &ModelConfig,
 ) -> Result<(), LoadError> {
@@ -173,13 +231,13 @@ fn push_layer(
     let name = |part: &str| format!("encoder.layer.{index}.{part}");
     let mut linear =
         |part: &str, outputs, inputs| Linear::load(weights, &name(part), outputs, inputs);
-    let query = linear("attention.self.query", hidden, hidden)?;
-    let key = linear("attention.self.key", hidden, hidden)?;
-    let value = linear("attention.self.value", hidden, hidden)?;
-    let attention_out = linear("attention.output.dense", hidden, hidden)?;
+    let query = linear(names.query, hidden, hidden)?;
+    let key = linear(names.key, hidden, hidden)?;
+    let value = linear(names.value, hidden, hidden)?;
+    let attention_out = linear(names.attention_out, hidden, hidden)?;
     let widen = linear("intermediate.dense", wide, hidden)?;
     let narrow = linear("output.dense", hidden, wide)?;
-    let attention_norm = LayerNorm::load(weights, &name("attention.output.LayerNorm"), config)?;
+    let attention_norm = LayerNorm::load(weights, &name(names.attention_norm), config)?;
     let output_norm = LayerNorm::load(weights, &name("output.LayerNorm"), config)?;
     let layer = LayerWeights {
         query: query.as_kernel(),

@@ -6,12 +6,15 @@ use signalbox_kernels::Activations;
 
 use crate::{
     arithmetic::Arithmetic,
-    config::ModelConfig,
+    config::{Family, ModelConfig},
     error::{EncodeError, LoadError},
     ragged::Ragged,
 };
 
 mod bert;
+mod mpnet;
+mod roberta;
+pub(crate) mod table;
 
 /// The forward pass of a model family on the CPU.
 pub(crate) trait Architecture: Send + Sync {
@@ -39,13 +42,21 @@ pub(crate) struct Scratch {
     pub(crate) activations: Activations,
 }
 
-/// Loads the weights in `dir`. The configuration's family was checked when it was
-/// read; it is `bert`, the one so far.
+/// Loads the weights in `dir`. A new family is a file, a line here and one where the
+/// configuration is read.
 pub(crate) fn load(
     dir: &Path,
     config: &ModelConfig,
     arithmetic: Arithmetic,
 ) -> Result<Box<dyn Architecture>, LoadError> {
     let path = dir.join("model.safetensors");
-    Ok(Box::new(bert::Bert::load(&path, config, arithmetic)?))
+    let layout = match config.family {
+        Family::Bert => &bert::LAYOUT,
+        Family::Roberta => &roberta::LAYOUT,
+        Family::MpNet => &mpnet::LAYOUT,
+        Family::Static => return Ok(Box::new(table::Table::load(&path, config)?)),
+    };
+    Ok(Box::new(bert::Bert::load(
+        &path, layout, config, arithmetic,
+    )?))
 }

@@ -3,11 +3,18 @@
 //! `tokenizer.json` may carry truncation and padding of its own (the one of
 //! all-MiniLM-L6-v2 pads to 128 and cuts there, though the model is used with
 //! 256); both are switched off, so that a cut is seen and reported.
+//!
+//! The `tokenizers` crate reads every model's file and can tokenize every text. For
+//! BERT's pipeline, `wordpiece` does most of the work in its place.
+
+mod pieces;
+mod wordpiece;
 
 use std::path::Path;
 
-use tokenizers::PreTokenizerWrapper;
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
+use self::wordpiece::WordPiece;
 use crate::{
     error::{EncodeError, LoadError, TokenIdError},
     json,
@@ -39,24 +46,29 @@ impl Tokenized {
 }
 
 /// The model's tokenizer, between the special tokens that the model expects.
-pub(crate) struct Tokenizer {
+pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    fast: Option<WordPiece>,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
     max_tokens: usize,
     vocabulary: u32,
     /// Bytes to tokenize at a time; none where windows cannot be cut safely.
     window: Option<usize>,
+    /// A token that is left out of texts, as static models do with unknown words.
+    left_out: Option<u32>,
+    /// What a text without tokens has, where it has no special ones either.
+    nothing: Option<u32>,
 }
 
 impl Tokenizer {
     /// Loads `tokenizer.json`. `vocabulary` is the number of ids that the model
     /// has embeddings for, `max_tokens` counts special tokens.
-    pub(crate) fn load(
-        path: &Path,
-        vocabulary: usize,
-        max_tokens: usize,
-    ) -> Result<Self, LoadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] names what is wrong with the file.
+    pub fn load(path: &Path, vocabulary: usize, max_tokens: usize) -> Result<Self, LoadError> {
         let malformed = |detail: String| LoadError::Malformed {
             path: path.to_owned(),
             detail,
@@ -91,21 +103,80 @@ impl Tokenizer {
         );
         Ok(Self {
             window: bert.then_some(max_tokens * WINDOW_BYTES),
+            fast: WordPiece::new(&inner),
             inner,
             prefix,
             suffix,
             max_tokens,
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
+            left_out: None,
+            nothing: None,
         })
     }
 
-    /// Tokenizes a text. What lies beyond the limit is not read: the tokenizer takes
-    /// more than 100 bytes of memory for each byte of text.
-    pub(crate) fn tokenize(&self, text: &str) -> Result<Tokenized, EncodeError> {
-        let room = self.room();
-        let mut content: Vec<u32> = Vec::new();
+    /// The same tokenizer for a static model: no special tokens, unknown words are left
+    /// out, and a text without tokens has the one id beyond the vocabulary.
+    #[must_use]
+    pub(crate) fn for_table(self) -> Self {
+        let unknown = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+            ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+            _ => None,
+        };
+        Self {
+            left_out: unknown.and_then(|token| self.inner.token_to_id(&token)),
+            nothing: Some(self.vocabulary),
+            prefix: Vec::new(),
+            suffix: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Whether texts are written in lower case anyway.
+    pub(crate) fn lowercases(&self) -> bool {
+        matches!(self.inner.get_normalizer(),
+            Some(NormalizerWrapper::BertNormalizer(normalizer)) if normalizer.lowercase)
+    }
+
+    /// The same tokenizer by the `tokenizers` crate alone, which the fast path is held
+    /// to and measured against.
+    #[must_use]
+    pub fn by_crate_alone(self) -> Self {
+        Self { fast: None, ..self }
+    }
+
+    /// Whether the fast path takes part.
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_some()
+    }
+
+    /// Tokenizes a text, special tokens included, cut at the model's limit. What lies
+    /// beyond the limit is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Tokenizer`] if the tokenizer refuses the text.
+    pub fn tokenize(&self, text: &str) -> Result<Tokenized, EncodeError> {
+        // English has about 4 bytes to a token.
+        let likely = (text.len() / 4).min(self.room()) + 2;
+        let mut content: Vec<u32> = Vec::with_capacity(likely);
+        let general = |part: &str, content: &mut Vec<u32>| self.in_windows(part, content);
+        match &self.fast {
+            Some(fast) => fast.tokenize(text, self.enough(), &mut content, general)?,
+            None => general(text, &mut content)?,
+        }
+        if let Some(left_out) = self.left_out {
+            content.retain(|id| *id != left_out);
+        }
+        Ok(self.finish(&content))
+    }
+
+    /// Appends the ids of a text, as many as the limit needs, window by window: the
+    /// crate takes more than 100 bytes of memory for each byte of text.
+    fn in_windows(&self, text: &str, content: &mut Vec<u32>) -> Result<(), EncodeError> {
+        let enough = self.enough();
         let mut rest = text;
-        while !rest.is_empty() && content.len() <= room {
+        while !rest.is_empty() && content.len() <= enough {
             let mut window = rest;
             if let Some(bytes) = self.window {
                 (window, rest) = rest.split_at(window_end(rest, bytes));
@@ -119,11 +190,15 @@ impl Tokenizer {
                 .map_err(|error| EncodeError::Tokenizer(error.to_string()))?;
             content.extend_from_slice(encoding.get_ids());
         }
-        Ok(self.finish(&content))
+        Ok(())
     }
 
     /// Takes content ids that a caller brought, special tokens not included.
-    pub(crate) fn accept(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TokenIdError`] if there is no id, or one outside the vocabulary.
+    pub fn accept(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
         if ids.is_empty() {
             return Err(TokenIdError::Empty);
         }
@@ -141,7 +216,19 @@ impl Tokenizer {
         self.max_tokens - self.prefix.len() - self.suffix.len()
     }
 
+    /// With more ids than this, a text is read far enough. Where some are left out, it is
+    /// read up to four times as far for others to take their place.
+    fn enough(&self) -> usize {
+        self.room() * if self.left_out.is_some() { 4 } else { 1 }
+    }
+
     fn finish(&self, content: &[u32]) -> Tokenized {
+        if let (Some(nothing), []) = (self.nothing, content) {
+            return Tokenized {
+                ids: vec![nothing],
+                truncated: false,
+            };
+        }
         let kept = &content[..content.len().min(self.room())];
         Tokenized {
             ids: [&self.prefix, kept, &self.suffix].concat(),
