@@ -86,7 +86,7 @@ fn report(calls: Vec<Call>, elapsed: Duration, server_cpu: Duration) -> Report {
 pub(crate) type Source = fn(&mut Random) -> Vec<String>;
 
 /// Every client sends, waits for the answer, and sends again. Answers that come within
-/// the time count, after a start as long as a quarter of it: what was begun before and
+/// the time count, after a start half as long: what was begun before and
 /// what is not done in the end make up for each other.
 pub(crate) async fn closed(
     server: &Server,
@@ -95,7 +95,7 @@ pub(crate) async fn closed(
     time: Duration,
 ) -> Result<Report, Failure> {
     let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
-    let lead = time / 4;
+    let lead = time / 2;
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for (index, client) in clients.iter().enumerate() {
