@@ -281,6 +281,43 @@ async fn answers_come_in_the_order_of_the_texts_whatever_thread_was_first() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_calls_that_come_and_go_leaves_nothing_behind() {
+    let config = EmbeddingsConfig {
+        worker_threads: 2.try_into().ok(),
+        max_batch_tokens: 16.try_into().unwrap(),
+        bulk_above_tokens: 40,
+        max_bulk_requests: 1_000.try_into().unwrap(),
+        max_waiting: 1_000,
+        max_waiting_tokens: 100_000.try_into().unwrap(),
+        ..Default::default()
+    };
+    let engine = engine(&config, Instantly);
+    let calls: Vec<(usize, Call)> = (0..600)
+        .map(|i| {
+            let inputs = vec![vec![i as u32; 1 + i % 5]; 1 + i % 30];
+            let mut request = EmbedRequest::new("m", Inputs::TokenIds(inputs));
+            request.terms.caller = format!("caller-{}", i % 7).into();
+            (i, start(&engine, request))
+        })
+        .collect();
+    for (i, call) in calls {
+        if i % 3 == 0 {
+            call.abort();
+        }
+        match call.await {
+            Ok(answer) => {
+                let answer = answer.unwrap();
+                assert_eq!(answer.data.len(), 1 + i % 30);
+                assert!(answer.data.iter().all(|one| one.vector == [i as f32]));
+            }
+            Err(error) => assert!(error.is_cancelled()),
+        }
+    }
+    idle(&engine).await;
+    assert!(engine.embed(request()).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_model_that_panics_fails_the_call_and_not_the_service() {
     let engine = engine(&one_thread(), Broken);

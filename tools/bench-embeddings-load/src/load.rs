@@ -85,9 +85,9 @@ fn report(calls: Vec<Call>, elapsed: Duration, server_cpu: Duration) -> Report {
 /// What to send next.
 pub(crate) type Source = fn(&mut Random) -> Vec<String>;
 
-/// Every client sends, waits for the answer, and sends again. Answers that come within
-/// the time count, after a start as long as a quarter of it: what was begun before and
-/// what is not done in the end make up for each other.
+/// Every client sends, waits for the answer, and sends again until the time is over. All
+/// calls count until the last answer: those that are still at work when the time is over
+/// are the large ones, and leaving them out would leave out a good part of the work.
 pub(crate) async fn closed(
     server: &Server,
     clients: &[Arc<Client>],
@@ -95,34 +95,31 @@ pub(crate) async fn closed(
     time: Duration,
 ) -> Result<Report, Failure> {
     let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
-    let lead = time / 4;
+    let cpu = server.cpu()?;
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for (index, client) in clients.iter().enumerate() {
         let (client, calls) = (Arc::clone(client), Arc::clone(&calls));
         tasks.spawn(async move {
             let mut random = Random::new(index as u64);
-            while begun.elapsed() < lead + time {
+            while begun.elapsed() < time {
                 let texts = source(&mut random);
                 let sent = Instant::now();
                 let ended = client.embed(texts).await;
+                let latency = sent.elapsed();
                 if let Ended::Shed { .. } = ended {
                     // Sixty-four clients ought to find room; one that does not must not
                     // become a storm.
                     tokio::time::sleep(BACK_OFF).await;
                 }
-                let within = (lead..lead + time).contains(&begun.elapsed());
-                if within || matches!(ended, Ended::Failed(_)) {
-                    lock(&calls).push((ended, sent.elapsed()));
-                }
+                lock(&calls).push((ended, latency));
             }
         });
     }
-    tokio::time::sleep(lead).await;
-    let cpu = server.cpu()?;
-    tokio::time::sleep(time).await;
-    let (elapsed, cpu) = (begun.elapsed() - lead, server.cpu()? - cpu);
-    while tasks.join_next().await.is_some() {}
+    while let Some(ended) = tasks.join_next().await {
+        ended?;
+    }
+    let (elapsed, cpu) = (begun.elapsed(), server.cpu()? - cpu);
     let calls = std::mem::take(&mut *lock(&calls));
     Ok(report(calls, elapsed, cpu))
 }

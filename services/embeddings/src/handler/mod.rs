@@ -167,3 +167,24 @@ fn model_to_proto(card: &ModelCard) -> EmbeddingModel {
         matryoshka_dimensions: card.matryoshka.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_told_apart_by_key_and_without_one_by_connection() {
+        let peer = |port| Some(([127, 0, 0, 1], port).into());
+        let anonymous = |port| RequestContext {
+            peer: peer(port),
+            ..RequestContext::anonymous()
+        };
+        assert_ne!(terms(&anonymous(1)).caller, terms(&anonymous(2)).caller);
+        let alice = |port| RequestContext {
+            caller: "alice".into(),
+            ..anonymous(port)
+        };
+        assert_eq!(terms(&alice(1)).caller, terms(&alice(2)).caller);
+        assert_eq!(&*terms(&RequestContext::anonymous()).caller, "anonymous");
+    }
+}
