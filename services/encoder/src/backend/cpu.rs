@@ -108,26 +108,6 @@ impl Cpu {
         self.turns.keep(job);
         done
     }
-
-    fn encode_here(
-        &self,
-        texts: &[Tokenized],
-        cancel: &AtomicBool,
-    ) -> Result<Encoded, EncodeError> {
-        let cancelled = || cancel.load(Ordering::Relaxed);
-        let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut worker = own().pop().unwrap_or_default();
-        worker.pooling = Duration::ZERO;
-        let job = self.turns.job(|job| job.fill(texts, 1, self.group_tokens));
-        while let Some(group) = job.claim() {
-            job.run(group, &self.model, &mut worker, cancelled);
-        }
-        let done = job.finish(|| false);
-        self.turns.keep(job);
-        let pooling = worker.pooling;
-        own().push(worker);
-        done.map(|vectors| Encoded { vectors, pooling })
-    }
 }
 
 impl Backend for Cpu {
@@ -140,6 +120,28 @@ impl Backend for Cpu {
             return Ok(Vec::new());
         }
         self.encode_ids(texts.iter().map(Tokenized::ids), cancel)
+    }
+
+    fn encode_here(
+        &self,
+        texts: &[Tokenized],
+        cancel: &AtomicBool,
+    ) -> Result<Encoded, EncodeError> {
+        let cancelled = || cancel.load(Ordering::Relaxed);
+        let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut worker = own().pop().unwrap_or_default();
+        worker.pooling = Duration::ZERO;
+        let job = self
+            .turns
+            .job(|job| job.fill(texts.iter().map(Tokenized::ids), 1, self.group_tokens));
+        while let Some(group) = job.claim() {
+            job.run(group, &self.model, &mut worker, cancelled);
+        }
+        let done = job.finish(|| false);
+        self.turns.keep(job);
+        let pooling = worker.pooling;
+        own().push(worker);
+        done.map(|vectors| Encoded { vectors, pooling })
     }
 }
 
