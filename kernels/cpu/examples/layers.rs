@@ -47,7 +47,10 @@ fn main() -> Result<(), ShapeError> {
             continue;
         };
         for mode in [Mode::F32, Mode::I16] {
-            let stack = Stack::pack(mode, HEADS, WIDE, &[layer; 6])?;
+            let mut stack = Stack::new(mode, HEADS, WIDE);
+            for _ in 0..6 {
+                stack.push(&layer)?;
+            }
             contestants.push((cpu, mode, stack));
         }
     }

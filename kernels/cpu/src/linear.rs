@@ -88,7 +88,8 @@ impl Cpu {
     /// multiples of its largest magnitude / 8191, the sums are exact, the output is
     /// `f32`.
     ///
-    /// An infinite value in a row makes that row's output not a number.
+    /// A value in a row that is infinite or not a number makes that row's output not a
+    /// number.
     ///
     /// # Errors
     ///

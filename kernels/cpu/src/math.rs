@@ -119,18 +119,23 @@ fn largest(values: &[f32]) -> f32 {
     rest.iter().copied().fold(most, greater)
 }
 
-/// The largest magnitude in `values`; 0 for none.
+/// The largest magnitude in `values`; 0 for none, not a number where one is not.
+///
+/// Without their sign, floats are ordered as their bits are, and what is not a number
+/// comes after infinity.
 #[inline(always)]
 pub(crate) fn amax(values: &[f32]) -> f32 {
+    const SIGN: u32 = 1 << 31;
     let (groups, rest) = values.as_chunks::<LANES>();
-    let mut parts = [0.0f32; LANES];
+    let mut parts = [0u32; LANES];
     for group in groups {
         for (part, value) in parts.iter_mut().zip(group) {
-            *part = greater(value.abs(), *part);
+            *part = (value.to_bits() & !SIGN).max(*part);
         }
     }
-    let most = parts.into_iter().fold(0.0, greater);
-    rest.iter().map(|v| v.abs()).fold(most, greater)
+    let most = parts.into_iter().fold(0, u32::max);
+    let rest = rest.iter().map(|value| value.to_bits() & !SIGN);
+    f32::from_bits(rest.fold(most, u32::max))
 }
 
 /// Sixteen running sums made one, in a fixed order.

@@ -103,6 +103,7 @@ pub struct LayerWeights<'a> {
 /// The layers of a BERT-like encoder, packed.
 #[derive(Clone, Debug)]
 pub struct Stack {
+    mode: Mode,
     heads: Heads,
     intermediate: usize,
     layers: Vec<Layer>,
@@ -153,26 +154,32 @@ pub struct Activations {
 }
 
 impl Stack {
-    /// Packs the layers; `1 / sqrt(head width)` goes into the queries' weights.
+    /// A stack without layers; [`Self::push`] adds them one by one, so that a model's
+    /// file never has to be in memory whole.
+    pub fn new(mode: Mode, heads: Heads, intermediate: usize) -> Self {
+        Self {
+            mode,
+            heads,
+            intermediate,
+            layers: Vec::new(),
+        }
+    }
+
+    /// Packs a layer and adds it at the end; `1 / sqrt(head width)` goes into the
+    /// queries' weights.
     ///
     /// # Errors
     ///
     /// A slice that does not fit the shape, a weight that is not finite.
-    pub fn pack(
-        mode: Mode,
-        heads: Heads,
-        intermediate: usize,
-        layers: &[LayerWeights<'_>],
-    ) -> Result<Self, ShapeError> {
-        let layers = layers
-            .iter()
-            .map(|layer| Layer::pack(mode, heads, intermediate, layer))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            heads,
-            intermediate,
-            layers,
-        })
+    pub fn push(&mut self, layer: &LayerWeights<'_>) -> Result<(), ShapeError> {
+        let layer = Layer::pack(self.mode, self.heads, self.intermediate, layer)?;
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    /// Values in a token's vector.
+    pub fn hidden(&self) -> usize {
+        self.heads.count * self.heads.width
     }
 
     /// Runs all layers over `hidden`, `[tokens, hidden]`, in place. `lengths` are the

@@ -293,11 +293,11 @@ fn the_largest_sums_do_not_overflow() {
 }
 
 #[test]
-fn rows_of_zeros_and_of_infinities_stay_apart() {
+fn rows_of_zeros_and_of_no_numbers_stay_apart() {
     let layer = PackedI16::pack(&[1.0, 1.0], Some(&[0.5]), 1, 2).unwrap();
-    for cpu in sets() {
+    for (cpu, no_number) in sets().flat_map(|cpu| [(cpu, f32::INFINITY), (cpu, f32::NAN)]) {
         let mut output = [0.0; 3];
-        let input = [0.0, 0.0, f32::INFINITY, 1.0, 2.0, 2.0];
+        let input = [0.0, 0.0, no_number, 1.0, 2.0, 2.0];
         let mut workspace = Workspace::default();
         cpu.linear_i16(&layer, &input, &mut output, Epilogue::Bias, &mut workspace)
             .unwrap();

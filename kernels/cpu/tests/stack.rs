@@ -126,6 +126,14 @@ impl Parameters {
     }
 }
 
+fn stack(mode: Mode, layers: &[LayerWeights<'_>]) -> Stack {
+    let mut stack = Stack::new(mode, HEADS, WIDE);
+    for layer in layers {
+        stack.push(layer).unwrap();
+    }
+    stack
+}
+
 fn cosine(found: &[f32], expected: &[f64]) -> f64 {
     let dot = |a: &mut dyn Iterator<Item = (f64, f64)>| a.map(|(a, b)| a * b).sum::<f64>();
     let found: Vec<f64> = found.iter().map(|v| f64::from(*v)).collect();
@@ -156,7 +164,7 @@ fn a_group_is_what_each_sequence_is_alone() {
 
     let mut activations = Activations::default();
     for (mode, worst, error) in [(Mode::F32, 1.0 - 1e-11, 2e-5), (Mode::I16, 0.999_99, 2e-2)] {
-        let stack = Stack::pack(mode, HEADS, WIDE, &weights).unwrap();
+        let stack = stack(mode, &weights);
         for cpu in Level::ALL.into_iter().filter_map(Cpu::with) {
             let mut hidden = input.clone();
             let done = stack.run(cpu, &mut hidden, &lengths, None, &mut activations, || true);
@@ -178,7 +186,7 @@ fn a_group_is_what_each_sequence_is_alone() {
 #[test]
 fn stops_when_told_and_refuses_lengths_that_do_not_fit() {
     let parameters = Parameters::new(&mut 3);
-    let stack = Stack::pack(Mode::F32, HEADS, WIDE, &[parameters.weights()]).unwrap();
+    let stack = stack(Mode::F32, &[parameters.weights()]);
     let activations = &mut Activations::default();
     let cpu = Cpu::detect();
     let mut hidden = vec![1.0; 2 * HIDDEN];

@@ -24,9 +24,32 @@ pub struct EmbeddingsConfig {
     /// Requests at work at the same time, and threads that each of them uses at
     /// most. The number of processor cores when absent.
     pub worker_threads: Option<NonZeroUsize>,
+    /// How the model's layers are multiplied: `i16` is several times as fast as `f32` at
+    /// a cosine of 0.99995 to it.
+    pub arithmetic: Arithmetic,
     /// Requests that may wait for a worker; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
     pub max_waiting: usize,
+}
+
+/// The numbers that the model's linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arithmetic {
+    /// Single precision.
+    F32,
+    /// 16-bit whole numbers with exact sums.
+    #[default]
+    I16,
+}
+
+impl From<Arithmetic> for signalbox_encoder::Arithmetic {
+    fn from(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::F32 => Self::F32,
+            Arithmetic::I16 => Self::I16,
+        }
+    }
 }
 
 impl Default for EmbeddingsConfig {
@@ -38,6 +61,7 @@ impl Default for EmbeddingsConfig {
             max_inputs: NonZeroUsize::MIN.saturating_add(2047),
             max_batch_tokens: NonZeroUsize::MIN.saturating_add(511),
             worker_threads: None,
+            arithmetic: Arithmetic::default(),
             max_waiting: 64,
         }
     }

@@ -76,6 +76,7 @@ pub async fn load(config: &EmbeddingsConfig, model_dir: &Path) -> Result<Engine,
     let options = EncoderOptions {
         threads: config.workers(),
         group_tokens: config.max_batch_tokens,
+        arithmetic: config.arithmetic.into(),
     };
     let dir = model_dir.to_owned();
     let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options))

@@ -4,6 +4,7 @@ use std::{num::NonZeroUsize, path::Path, sync::atomic::AtomicBool, thread};
 
 use crate::{
     architecture,
+    arithmetic::Arithmetic,
     backend::{Backend, Cpu},
     config::ModelConfig,
     error::{EncodeError, LoadError, TokenIdError},
@@ -14,18 +15,22 @@ use crate::{
 /// How to run a model. The defaults fit a machine that the encoder has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncoderOptions {
-    /// Most threads that one [`Encoder::encode`] uses.
+    /// Threads that compute at the same time, shared by all calls of
+    /// [`Encoder::encode`]; a call's own thread is one of them.
     pub threads: NonZeroUsize,
     /// Tokens in work at a time on each thread; at about 8 KB a token for
     /// all-MiniLM-L6-v2 this bounds the memory. A single longer text still fits.
     pub group_tokens: NonZeroUsize,
+    /// The numbers that the linear layers multiply.
+    pub arithmetic: Arithmetic,
 }
 
 impl Default for EncoderOptions {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            group_tokens: NonZeroUsize::MIN.saturating_add(511),
+            group_tokens: NonZeroUsize::MIN.saturating_add(255),
+            arithmetic: Arithmetic::default(),
         }
     }
 }
@@ -72,11 +77,11 @@ impl Encoder {
         let path = dir.join("tokenizer.json");
         let tokenizer = Tokenizer::load(&path, config.vocabulary, config.max_tokens)?;
         let backend = Cpu::new(
-            architecture::load(dir, &config)?,
+            architecture::load(dir, &config, options.arithmetic)?,
             config.pooling,
             options.threads,
-            options.group_tokens.get(),
-        );
+            options.group_tokens,
+        )?;
         Ok(Self {
             info: ModelInfo {
                 dimensions: config.hidden,
@@ -117,7 +122,7 @@ impl Encoder {
 
     /// Computes one vector `[dimensions]` of length 1 for each text, in order.
     /// Blocks for as long as that takes; set `cancel` from another thread to stop it
-    /// within a layer's time.
+    /// within a layer's time. Calls at the same time share the encoder's threads.
     ///
     /// # Errors
     ///
@@ -128,14 +133,13 @@ impl Encoder {
         texts: &[Tokenized],
         cancel: &AtomicBool,
     ) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let sequences: Vec<&[u32]> = texts.iter().map(Tokenized::ids).collect();
         let fits = |ids: &[u32]| {
             (1..=self.info.max_tokens).contains(&ids.len())
                 && ids.iter().all(|id| (*id as usize) < self.vocabulary)
         };
-        match sequences.iter().position(|ids| !fits(ids)) {
+        match texts.iter().position(|text| !fits(text.ids())) {
             Some(index) => Err(EncodeError::ForeignSequence { index }),
-            None => self.backend.encode(&sequences, cancel),
+            None => self.backend.encode(texts, cancel),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use signalbox_kernels::ShapeError;
+
 /// Why a model folder cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -65,6 +67,27 @@ pub enum LoadError {
         /// The type and shape that the configuration calls for.
         expected: String,
     },
+    /// A weight is infinite or not a number.
+    #[error(
+        "{path} is damaged: tensor `{tensor}` has the value {value} at index {index}; delete it \
+         and run `signalbox models pull`"
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The position of the first such value, row-major.
+        index: usize,
+        /// That value.
+        value: f32,
+    },
+    /// The system gives no thread to compute on.
+    #[error("a thread cannot be started: {source}; ask for fewer threads or raise the limit")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 /// Why token ids that a caller brought cannot be encoded.
@@ -104,4 +127,8 @@ pub enum EncodeError {
     /// A worker thread ended before its work was done.
     #[error("a worker of the encoder stopped unexpectedly")]
     Worker,
+    /// The layers and the tokens do not fit each other, which loading and
+    /// [`Self::ForeignSequence`] exclude.
+    #[error("the encoder's layers refused their input: {0}")]
+    Shape(#[from] ShapeError),
 }

@@ -11,17 +11,18 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod arithmetic;
 mod backend;
 mod config;
 mod encoder;
 mod error;
 mod json;
-mod ops;
 mod pooling;
 mod ragged;
 mod tokenizer;
 mod weights;
 
+pub use arithmetic::{Arithmetic, UnknownArithmetic};
 pub use encoder::{Encoder, EncoderOptions, ModelInfo};
 pub use error::{EncodeError, LoadError, TokenIdError};
 pub use pooling::Pooling;

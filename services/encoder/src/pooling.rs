@@ -1,5 +1,7 @@
 //! How the vectors of a text's tokens become the text's one vector.
 
+use signalbox_kernels::Pool;
+
 /// How token vectors become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
@@ -19,55 +21,11 @@ impl Pooling {
         }
     }
 
-    /// Pools `tokens`, row-major `[n, hidden]` with n >= 1, to a vector `[hidden]`
-    /// of Euclidean length 1.
-    pub(crate) fn pool(self, tokens: &[f32], hidden: usize) -> Vec<f32> {
-        let mut pooled = vec![0.0; hidden];
+    /// The kernel that does it.
+    pub(crate) fn kernel(self) -> Pool {
         match self {
-            // Dividing by n is left out: scaling to length 1 undoes it.
-            Self::Mean => {
-                for token in tokens.chunks_exact(hidden) {
-                    for (sum, value) in pooled.iter_mut().zip(token) {
-                        *sum += value;
-                    }
-                }
-            }
-            Self::Cls => pooled.copy_from_slice(&tokens[..hidden]),
+            Self::Mean => Pool::Mean,
+            Self::Cls => Pool::First,
         }
-        normalise(&mut pooled);
-        pooled
-    }
-}
-
-/// Scales to Euclidean length 1; a vector of zeros stays as it is. Summed in f64,
-/// so that the length is 1 to the last bits of f32.
-fn normalise(vector: &mut [f32]) {
-    let square: f64 = vector.iter().map(|v| f64::from(*v).powi(2)).sum();
-    if square > 0.0 {
-        let scale = square.sqrt().recip();
-        for value in vector {
-            *value = (f64::from(*value) * scale) as f32;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mean_is_over_all_tokens_and_of_unit_length() {
-        let pooled = Pooling::Mean.pool(&[3.0, 0.0, 3.0, 8.0], 2);
-        assert_eq!(pooled, [0.6, 0.8]);
-    }
-
-    #[test]
-    fn cls_takes_the_first_token() {
-        assert_eq!(Pooling::Cls.pool(&[0.0, 2.0, 5.0, 5.0], 2), [0.0, 1.0]);
-    }
-
-    #[test]
-    fn zeros_stay_zeros_and_are_never_nan() {
-        assert_eq!(Pooling::Mean.pool(&[1.0, -1.0], 1), [0.0]);
     }
 }

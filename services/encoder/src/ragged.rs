@@ -2,37 +2,58 @@
 
 use std::ops::Range;
 
-/// A group of token sequences as one run of rows: sequence i takes the rows
-/// `ranges[i]`.
-pub(crate) struct Ragged<'a> {
-    /// The sequences, each with at least one token.
-    pub(crate) sequences: &'a [&'a [u32]],
-    /// The rows of each sequence, in order and without gaps.
-    pub(crate) ranges: Vec<Range<usize>>,
+/// Token sequences one after the other. Keeps its buffers when cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Ragged {
+    ids: Vec<u32>,
+    lengths: Vec<usize>,
 }
 
-impl<'a> Ragged<'a> {
-    /// Lays the sequences end to end.
-    pub(crate) fn new(sequences: &'a [&'a [u32]]) -> Self {
-        let mut end = 0;
-        let ranges = sequences
-            .iter()
-            .map(|ids| {
-                let start = end;
-                end += ids.len();
-                start..end
-            })
-            .collect();
-        Self { sequences, ranges }
+impl Ragged {
+    pub(crate) fn clear(&mut self) {
+        self.ids.clear();
+        self.lengths.clear();
     }
 
-    /// Rows in all.
-    pub(crate) fn rows(&self) -> usize {
-        self.ranges.last().map_or(0, |range| range.end)
+    /// Adds a sequence of at least one token at the end.
+    pub(crate) fn push(&mut self, ids: &[u32]) {
+        self.ids.extend_from_slice(ids);
+        self.lengths.push(ids.len());
     }
 
-    /// Rows of the longest sequence.
-    pub(crate) fn longest(&self) -> usize {
-        self.ranges.iter().map(Range::len).max().unwrap_or(0)
+    /// Becomes the sequences `range` of another, whose ids lie at `ids` there.
+    pub(crate) fn copy_part(&mut self, from: &Self, range: Range<usize>, ids: Range<usize>) {
+        self.clear();
+        self.ids.extend_from_slice(&from.ids[ids]);
+        self.lengths.extend_from_slice(&from.lengths[range]);
+    }
+
+    /// The tokens of each sequence, in order.
+    pub(crate) fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Tokens in all.
+    pub(crate) fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The rows of each sequence, where a token is a row.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        self.lengths.iter().scan(0, |end, length| {
+            let start = *end;
+            *end += length;
+            Some(start..*end)
+        })
+    }
+
+    /// Each sequence's rows and ids.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = (Range<usize>, &[u32])> {
+        self.ranges().map(|rows| (rows.clone(), &self.ids[rows]))
+    }
+
+    /// Bytes that its buffers hold on to.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.ids.capacity() * size_of::<u32>() + self.lengths.capacity() * size_of::<usize>()
     }
 }

@@ -12,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ndarray::Array2;
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{error::LoadError, json};
@@ -89,49 +88,29 @@ impl Weights {
 
     /// The tensor `[length]`.
     pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, LoadError> {
-        self.stacked_vector(&[name], length)
+        let mut values = Vec::with_capacity(length);
+        self.append(name, &[length], &mut values)?;
+        Ok(values)
     }
 
-    /// The tensor `[rows, columns]`.
+    /// The tensor `[rows, columns]`, row-major.
     pub(crate) fn matrix(
         &mut self,
         name: &str,
         rows: usize,
         columns: usize,
-    ) -> Result<Array2<f32>, LoadError> {
-        self.stacked_matrix(&[name], rows, columns)
-    }
-
-    /// Several tensors `[rows, columns]` one below the other.
-    pub(crate) fn stacked_matrix(
-        &mut self,
-        names: &[&str],
-        rows: usize,
-        columns: usize,
-    ) -> Result<Array2<f32>, LoadError> {
-        let mut values = Vec::with_capacity(names.len() * rows * columns);
-        for name in names {
-            self.append(name, &[rows, columns], &mut values)?;
-        }
-        Array2::from_shape_vec((names.len() * rows, columns), values).map_err(|error| {
-            LoadError::Malformed {
-                path: self.path.clone(),
-                detail: error.to_string(),
-            }
-        })
-    }
-
-    /// Several tensors `[length]` one after the other.
-    pub(crate) fn stacked_vector(
-        &mut self,
-        names: &[&str],
-        length: usize,
     ) -> Result<Vec<f32>, LoadError> {
-        let mut values = Vec::with_capacity(names.len() * length);
-        for name in names {
-            self.append(name, &[length], &mut values)?;
-        }
+        let mut values = Vec::with_capacity(rows * columns);
+        self.append(name, &[rows, columns], &mut values)?;
         Ok(values)
+    }
+
+    /// The error for tensors that are there, but of no use.
+    pub(crate) fn refused(&self, tensor: &str, detail: &str) -> LoadError {
+        LoadError::Malformed {
+            path: self.path.clone(),
+            detail: format!("tensor `{}{tensor}`: {detail}", self.prefix),
+        }
     }
 
     /// Appends a tensor's values to `into`, row-major.
@@ -158,6 +137,7 @@ impl Weights {
         }
         let (start, end) = info.data_offsets;
         let mut left = end - start;
+        let before = into.len();
         self.read(start as u64, |file| {
             let mut chunk = vec![0; CHUNK_BYTES.min(left)];
             while left > 0 {
@@ -168,7 +148,17 @@ impl Weights {
                 into.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
             }
             Ok(())
-        })
+        })?;
+        let numbers = &into[before..];
+        if let Some(index) = numbers.iter().position(|value| !value.is_finite()) {
+            return Err(LoadError::NotFinite {
+                path: self.path.clone(),
+                tensor: name,
+                index,
+                value: numbers[index],
+            });
+        }
+        Ok(())
     }
 
     fn read(

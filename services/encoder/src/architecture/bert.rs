@@ -1,64 +1,47 @@
 //! BERT (Devlin et al., arXiv 1810.04805): absolute positions, attention in both
 //! directions, normalisation after each residual.
 
-use std::{
-    ops::Range,
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::path::Path;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice, linalg::general_mat_mul};
+use signalbox_kernels::{Cpu, Embeddings, Heads, LayerWeights, LinearWeights, Norm, Stack};
 
 use super::{Architecture, Scratch};
 use crate::{
+    arithmetic::Arithmetic,
     config::ModelConfig,
     error::{EncodeError, LoadError},
-    ops,
     ragged::Ragged,
     weights::Weights,
 };
 
 /// A BERT encoder's weights.
 pub(super) struct Bert {
+    cpu: Cpu,
     hidden: usize,
-    heads: usize,
-    intermediate: usize,
-    eps: f32,
     /// `[vocabulary, hidden]`.
-    words: Array2<f32>,
+    words: Vec<f32>,
     /// `[max_tokens, hidden]`, the first segment's embedding already added: there
     /// is never a second segment.
-    positions: Array2<f32>,
+    positions: Vec<f32>,
     norm: LayerNorm,
-    layers: Vec<Layer>,
-}
-
-struct Layer {
-    /// Query, key and value as one product, `[3 * hidden, hidden]`.
-    attention_in: Linear,
-    attention_out: Linear,
-    attention_norm: LayerNorm,
-    /// `[intermediate, hidden]`.
-    widen: Linear,
-    /// `[hidden, intermediate]`.
-    narrow: Linear,
-    output_norm: LayerNorm,
-}
-
-struct Linear {
-    weight: Array2<f32>,
-    bias: Vec<f32>,
+    layers: Stack,
 }
 
 struct LayerNorm {
     scale: Vec<f32>,
     shift: Vec<f32>,
+    eps: f32,
 }
 
 impl Bert {
     /// Loads the weights; those of the pooler, which sentence embeddings do not
-    /// use, are left in the file.
-    pub(super) fn load(path: &Path, config: &ModelConfig) -> Result<Self, LoadError> {
+    /// use, are left in the file. Layers are read and packed one by one, so that one
+    /// layer at a time is in memory twice.
+    pub(super) fn load(
+        path: &Path,
+        config: &ModelConfig,
+        arithmetic: Arithmetic,
+    ) -> Result<Self, LoadError> {
         const WORDS: &str = "embeddings.word_embeddings.weight";
         let hidden = config.hidden;
         let weights = &mut Weights::open(path, &["", "bert."], WORDS)?;
@@ -68,75 +51,33 @@ impl Bert {
             config.token_types,
             hidden,
         )?;
-        let all_positions = weights.matrix(
+        let mut positions = weights.matrix(
             "embeddings.position_embeddings.weight",
             config.positions,
             hidden,
         )?;
-        let positions =
-            &all_positions.slice_axis(Axis(0), Slice::from(..config.max_tokens)) + &segments.row(0);
+        positions.truncate(config.max_tokens * hidden);
+        for row in positions.chunks_exact_mut(hidden) {
+            for (value, segment) in row.iter_mut().zip(&segments) {
+                *value += segment;
+            }
+        }
+        let heads = Heads {
+            count: config.heads,
+            width: hidden / config.heads,
+        };
+        let mut layers = Stack::new(arithmetic.mode(), heads, config.intermediate);
+        for index in 0..config.layers {
+            push_layer(&mut layers, weights, index, config)?;
+        }
         Ok(Self {
+            cpu: Cpu::detect(),
             hidden,
-            heads: config.heads,
-            intermediate: config.intermediate,
-            eps: config.layer_norm_eps,
             words: weights.matrix(WORDS, config.vocabulary, hidden)?,
             positions,
-            norm: LayerNorm::load(weights, "embeddings.LayerNorm", hidden)?,
-            layers: (0..config.layers)
-                .map(|index| Layer::load(weights, index, config))
-                .collect::<Result<_, _>>()?,
+            norm: LayerNorm::load(weights, "embeddings.LayerNorm", config)?,
+            layers,
         })
-    }
-
-    /// Word, position and segment embeddings, added and normalised.
-    fn embed(&self, group: &Ragged<'_>, hidden: &mut [f32]) {
-        let tokens = group
-            .sequences
-            .iter()
-            .flat_map(|ids| ids.iter().enumerate());
-        for (row, (position, id)) in hidden.chunks_exact_mut(self.hidden).zip(tokens) {
-            let word = self.words.row(*id as usize);
-            let position = self.positions.row(position);
-            for ((value, word), position) in row.iter_mut().zip(word).zip(position) {
-                *value = word + position;
-            }
-        }
-        self.norm.apply(hidden, self.eps);
-    }
-
-    /// Attention of each sequence to itself: `qkv` is `[rows, 3 * hidden]`, `context`
-    /// `[rows, hidden]`.
-    fn attend(
-        &self,
-        group: &Ragged<'_>,
-        qkv: ArrayView2<'_, f32>,
-        mut context: ArrayViewMut2<'_, f32>,
-        scores: &mut [f32],
-    ) {
-        let width = self.hidden / self.heads;
-        let scale = (width as f32).sqrt().recip();
-        for range in &group.ranges {
-            let tokens = range.len();
-            let scores = &mut scores[..tokens * tokens];
-            for head in 0..self.heads {
-                let part = |which: usize| {
-                    let start = which * self.hidden + head * width;
-                    block(qkv, range, start..start + width)
-                };
-                let (query, key, value) = (part(0), part(1), part(2));
-                let columns = head * width..(head + 1) * width;
-                let mut output = block_mut(&mut context, range, columns);
-
-                let mut square = ops::view_mut(scores, tokens);
-                general_mat_mul(scale, &query, &key.t(), 0.0, &mut square);
-                for row in scores.chunks_exact_mut(tokens) {
-                    ops::softmax(row);
-                }
-                let square = ops::view(scores, tokens);
-                general_mat_mul(1.0, &square, &value, 0.0, &mut output);
-            }
-        }
     }
 }
 
@@ -147,72 +88,39 @@ impl Architecture for Bert {
 
     fn forward(
         &self,
-        group: &Ragged<'_>,
+        group: &Ragged,
         scratch: &mut Scratch,
-        cancel: &AtomicBool,
+        keep_on: &mut dyn FnMut() -> bool,
     ) -> Result<(), EncodeError> {
-        let (rows, width) = (group.rows(), self.hidden);
-        let longest = group.longest();
-        // Attention and the feed-forward part take turns in one buffer.
-        let work_width = (4 * width).max(self.intermediate);
-        let hidden = sized(&mut scratch.hidden, rows * width);
-        let work = sized(&mut scratch.work, rows * work_width);
-        let scores = sized(&mut scratch.scores, longest * longest);
-
-        self.embed(group, hidden);
-        for layer in &self.layers {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(EncodeError::Cancelled);
-            }
-            let (qkv, rest) = work.split_at_mut(rows * 3 * width);
-            let context = &mut rest[..rows * width];
-            layer.attention_in.apply(ops::view(hidden, width), qkv);
-            self.attend(
-                group,
-                ops::view(qkv, 3 * width),
-                ops::view_mut(context, width),
-                scores,
-            );
-            layer
-                .attention_out
-                .add_to(ops::view(context, width), hidden);
-            layer.attention_norm.apply(hidden, self.eps);
-
-            let wide = &mut work[..rows * self.intermediate];
-            layer.widen.apply(ops::view(hidden, width), wide);
-            ops::gelu(wide);
-            layer
-                .narrow
-                .add_to(ops::view(wide, self.intermediate), hidden);
-            layer.output_norm.apply(hidden, self.eps);
+        let values = group.tokens() * self.hidden;
+        if scratch.hidden.len() < values {
+            scratch.hidden.resize(values, 0.0);
         }
-        Ok(())
+        let hidden = &mut scratch.hidden[..values];
+        let tables = Embeddings {
+            words: &self.words,
+            positions: &self.positions,
+            width: self.hidden,
+        };
+        let norm = self.norm.as_kernel();
+        for (rows, ids) in group.sequences() {
+            let rows = &mut hidden[rows.start * self.hidden..rows.end * self.hidden];
+            self.cpu.embed(&tables, &norm, ids, 0, rows)?;
+        }
+        let (lengths, activations) = (group.lengths(), &mut scratch.activations);
+        let layers = &self.layers;
+        if layers.run(self.cpu, hidden, lengths, None, activations, keep_on)? {
+            Ok(())
+        } else {
+            Err(EncodeError::Cancelled)
+        }
     }
 }
 
-impl Layer {
-    fn load(weights: &mut Weights, index: usize, config: &ModelConfig) -> Result<Self, LoadError> {
-        let (hidden, intermediate) = (config.hidden, config.intermediate);
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        let projections = ["query", "key", "value"].map(|part| format!("attention.self.{part}"));
-        let stacked = |kind: &str| projections.each_ref().map(|p| name(&format!("{p}.{kind}")));
-        let (qkv_weights, qkv_biases) = (stacked("weight"), stacked("bias"));
-        Ok(Self {
-            attention_in: Linear {
-                weight: weights.stacked_matrix(
-                    &qkv_weights.each_ref().map(String::as_str),
-                    hidden,
-                    hidden,
-                )?,
-                bias: weights.stacked_vector(&qkv_biases.each_ref().map(String::as_str), hidden)?,
-            },
-            attention_out: Linear::load(weights, &name("attention.output.dense"), hidden, hidden)?,
-            attention_norm: LayerNorm::load(weights, &name("attention.output.LayerNorm"), hidden)?,
-            widen: Linear::load(weights, &name("intermediate.dense"), intermediate, hidden)?,
-            narrow: Linear::load(weights, &name("output.dense"), hidden, intermediate)?,
-            output_norm: LayerNorm::load(weights, &name("output.LayerNorm"), hidden)?,
-        })
-    }
+/// A linear layer as it lies in the file.
+struct Linear {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
 }
 
 impl Linear {
@@ -228,64 +136,61 @@ impl Linear {
         })
     }
 
-    /// `output = input x weight^T + bias`.
-    fn apply(&self, input: ArrayView2<'_, f32>, output: &mut [f32]) {
-        output.fill(0.0);
-        self.add_to(input, output);
-    }
-
-    /// `output += input x weight^T + bias`.
-    fn add_to(&self, input: ArrayView2<'_, f32>, output: &mut [f32]) {
-        let width = self.bias.len();
-        for row in output.chunks_exact_mut(width) {
-            ops::add(row, &self.bias);
+    fn as_kernel(&self) -> LinearWeights<'_> {
+        LinearWeights {
+            weight: &self.weight,
+            bias: &self.bias,
         }
-        let mut output = ops::view_mut(output, width);
-        general_mat_mul(1.0, &input, &self.weight.t(), 1.0, &mut output);
     }
 }
 
 impl LayerNorm {
-    fn load(weights: &mut Weights, name: &str, hidden: usize) -> Result<Self, LoadError> {
+    fn load(weights: &mut Weights, name: &str, config: &ModelConfig) -> Result<Self, LoadError> {
         Ok(Self {
-            scale: weights.vector(&format!("{name}.weight"), hidden)?,
-            shift: weights.vector(&format!("{name}.bias"), hidden)?,
+            scale: weights.vector(&format!("{name}.weight"), config.hidden)?,
+            shift: weights.vector(&format!("{name}.bias"), config.hidden)?,
+            eps: config.layer_norm_eps,
         })
     }
 
-    fn apply(&self, rows: &mut [f32], eps: f32) {
-        ops::layer_norm(rows, &self.scale, &self.shift, eps);
+    fn as_kernel(&self) -> Norm<'_> {
+        Norm {
+            scale: &self.scale,
+            shift: &self.shift,
+            eps: self.eps,
+        }
     }
 }
 
-/// The given rows and columns; the macro `s!` would do it with `unsafe`.
-fn block<'a>(
-    matrix: ArrayView2<'a, f32>,
-    rows: &Range<usize>,
-    columns: Range<usize>,
-) -> ArrayView2<'a, f32> {
-    let mut matrix = matrix;
-    matrix.slice_axis_inplace(Axis(0), Slice::from(rows.clone()));
-    matrix.slice_axis_inplace(Axis(1), Slice::from(columns));
-    matrix
-}
-
-/// As [`block`], to write to.
-fn block_mut<'a>(
-    matrix: &'a mut ArrayViewMut2<'_, f32>,
-    rows: &Range<usize>,
-    columns: Range<usize>,
-) -> ArrayViewMut2<'a, f32> {
-    let mut matrix = matrix.view_mut();
-    matrix.slice_axis_inplace(Axis(0), Slice::from(rows.clone()));
-    matrix.slice_axis_inplace(Axis(1), Slice::from(columns));
-    matrix
-}
-
-/// The first `length` elements of a buffer that grows when needed.
-fn sized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    &mut buffer[..length]
+fn push_layer(
+    layers: &mut Stack,
+    weights: &mut Weights,
+    index: usize,
+    config: &ModelConfig,
+) -> Result<(), LoadError> {
+    let (hidden, wide) = (config.hidden, config.intermediate);
+    let name = |part: &str| format!("encoder.layer.{index}.{part}");
+    let mut linear =
+        |part: &str, outputs, inputs| Linear::load(weights, &name(part), outputs, inputs);
+    let query = linear("attention.self.query", hidden, hidden)?;
+    let key = linear("attention.self.key", hidden, hidden)?;
+    let value = linear("attention.self.value", hidden, hidden)?;
+    let attention_out = linear("attention.output.dense", hidden, hidden)?;
+    let widen = linear("intermediate.dense", wide, hidden)?;
+    let narrow = linear("output.dense", hidden, wide)?;
+    let attention_norm = LayerNorm::load(weights, &name("attention.output.LayerNorm"), config)?;
+    let output_norm = LayerNorm::load(weights, &name("output.LayerNorm"), config)?;
+    let layer = LayerWeights {
+        query: query.as_kernel(),
+        key: key.as_kernel(),
+        value: value.as_kernel(),
+        attention_out: attention_out.as_kernel(),
+        attention_norm: attention_norm.as_kernel(),
+        widen: widen.as_kernel(),
+        narrow: narrow.as_kernel(),
+        output_norm: output_norm.as_kernel(),
+    };
+    layers
+        .push(&layer)
+        .map_err(|error| weights.refused(&name("*"), &error.to_string()))
 }

@@ -1,8 +1,11 @@
-//! The real model, loaded once for each test binary.
+//! The real model, loaded once for each test binary and arithmetic.
 
-use std::{path::PathBuf, sync::LazyLock};
+// Not every test binary uses everything.
+#![allow(dead_code)]
 
-use signalbox_encoder::Encoder;
+use std::{num::NonZeroUsize, path::PathBuf, sync::LazyLock};
+
+use signalbox_encoder::{Arithmetic, Encoder, EncoderOptions};
 use signalbox_models::Store;
 
 /// The folder that `signalbox models pull` fills.
@@ -17,9 +20,18 @@ pub(crate) fn model_dir() -> PathBuf {
     dir
 }
 
-/// The model.
-pub(crate) static ENCODER: LazyLock<Encoder> =
-    LazyLock::new(|| Encoder::load(&model_dir()).expect("the model loads"));
+/// The model with this arithmetic and as many threads.
+pub(crate) fn load(arithmetic: Arithmetic, threads: usize) -> Encoder {
+    let options = EncoderOptions {
+        arithmetic,
+        threads: NonZeroUsize::new(threads).expect("a thread"),
+        ..EncoderOptions::default()
+    };
+    Encoder::load_with(&model_dir(), options).expect("the model loads")
+}
+
+/// The model, exact.
+pub(crate) static ENCODER: LazyLock<Encoder> = LazyLock::new(|| load(Arithmetic::F32, 2));
 
 /// The cosine of two vectors of length 1.
 pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
