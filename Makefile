@@ -69,6 +69,13 @@ sync: ## Mend the BUILD files after a change of Cargo.toml or of the list of fil
 bench-startup: build models ## Time to ready, and memory of the three services
 	@python3 tools/bench/startup.py $(TARGET)/release/signalbox --json $(TARGET)/bench/startup.json
 
+.PHONY: bench-embeddings
+bench-embeddings: build models ## Our encoder beside ONNX Runtime, PyTorch and candle; ARGS="--accuracy" compares vectors
+	@tools/setup/bench-embeddings.sh
+	@cargo build --quiet --release --locked -p signalbox-bench-embeddings
+	@$(SIGNALBOX_TOOLS_DIR)/bench-embeddings/bin/python tools/bench-embeddings/run.py \
+	  $(TARGET)/release/signalbox-bench-embeddings --json $(TARGET)/bench/embeddings.json $(ARGS)
+
 .PHONY: bench-transcode
 bench-transcode: ## JSON to protobuf and back, beside two peers
 	cargo run --release --locked -p signalbox-bench-transcode

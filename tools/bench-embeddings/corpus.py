@@ -24,6 +24,8 @@ from tokenizers import Tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIMIT = 256
+# Enough for as many tokens, of English.
+MOST_CHARACTERS = 1500
 COUNT = 3200
 
 
@@ -75,14 +77,14 @@ def _project_texts():
 class Corpus:
     """Makes the mixes; `source` says where the texts came from."""
 
-    def __init__(self, model, folder=None):
+    def __init__(self, model, folder=None, most=25_000):
         self.source = "the folder given by --corpus" if folder else "this project's documents and comments"
         self.tokenizer = Tokenizer.from_file(str(pathlib.Path(model) / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(LIMIT)
         texts = [t.strip() for t in dict.fromkeys(_folder_texts(folder) if folder else _project_texts())]
         random.Random(5).shuffle(texts)
-        self.texts = [text for text in texts[:40_000] if text]
+        self.texts = [text[:MOST_CHARACTERS] for text in texts[:most] if text]
         self.found = self.tokenizer.encode_batch(self.texts)
 
     def ids(self, text):

@@ -9,6 +9,7 @@ mod worker;
 use std::{error::Error, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use signalbox_encoder::Arithmetic;
 
 /// Embedding engines to be measured; run by tools/bench-embeddings/run.py.
 #[derive(Parser)]
@@ -25,10 +26,12 @@ enum Engine {
         model: PathBuf,
         #[arg(long, default_value = "1")]
         threads: NonZeroUsize,
-        /// The arithmetic: f32, i16 or int8
-        #[arg(long, default_value = "f32")]
+        /// The arithmetic, one that `modes` lists
+        #[arg(long)]
         mode: String,
     },
+    /// Lists our engine's kinds of arithmetic
+    Modes,
     /// candle's BertModel; CANDLE_NUM_THREADS and RAYON_NUM_THREADS set its threads
     Candle {
         /// The model's folder
@@ -45,6 +48,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             threads,
             mode,
         } => worker::serve(|| signalbox::Signalbox::load(&model, threads, &mode)),
+        Engine::Modes => {
+            for mode in Arithmetic::ALL {
+                println!("{mode}");
+            }
+            Ok(())
+        }
         Engine::Candle { model } => worker::serve(|| candle::Candle::load(&model)),
         Engine::Limit => limit::serve(),
     }

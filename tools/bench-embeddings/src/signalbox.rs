@@ -10,11 +10,9 @@ pub(crate) struct Signalbox(Encoder);
 
 impl Signalbox {
     pub(crate) fn load(model: &Path, threads: NonZeroUsize, mode: &str) -> Result<Self> {
-        if mode != "f32" {
-            return Err(format!("no mode {mode}").into());
-        }
         let options = EncoderOptions {
             threads,
+            arithmetic: mode.parse()?,
             ..EncoderOptions::default()
         };
         Ok(Self(Encoder::load_with(model, options)?))
