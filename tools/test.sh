@@ -55,6 +55,8 @@ step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "OpenAPI breaks nothing" env SIGNALBOX_BINARIES="$target/debug" tools/checks/baseline.sh openapi
 step "reference embeddings" "$tools/python/bin/python" tools/fixtures/embeddings_reference.py --check
+step "embeddings bench runs" "$tools/python/bin/python" tools/bench-embeddings/run.py \
+  "$target/debug/signalbox-bench-embeddings" --smoke
 step "tests" cargo test --workspace --locked --no-fail-fast
 step "contracts" tools/contracts.sh
 # Setting Bazel up needs root, where there is none; CI has no excuse.

@@ -32,7 +32,7 @@ def judged():
     folder = package and pathlib.Path(package.origin).parent / "test" / "test_data"
     if not folder or not (folder / "lee.cor").exists():
         return {}
-    documents = (folder / "lee.cor").read_text("utf-8").strip().split("\n")
+    documents = (folder / "lee.cor").read_text("latin-1").strip().split("\n")
     scores = np.loadtxt(folder / "similarities0-1.txt")
     pairs = list(itertools.combinations(range(len(documents)), 2))
     found = {f"Lee, {len(pairs)} pairs of documents": (documents, pairs, [scores[pair] for pair in pairs])}
@@ -112,7 +112,7 @@ def measure(everyone, texts, folder):
             judge: spearman(similarities(found[judge], np.array(pairs).T), scores) for judge, (_, pairs, scores) in human.items()
         }
         results[name] = {
-            "cosine_worst": cosines.min(), "cosine_mean": cosines.mean(), "overlap": overlap,
+            "cosine_worst": float(cosines.min()), "cosine_mean": float(cosines.mean()), "overlap": float(overlap),
             "order_of_pairs": spearman(similarities(found["texts"], sample), wanted), "judged": correlations,
         }  # fmt: skip
         cells = [f"{cosines.min():.6f}", f"{cosines.mean():.6f}", f"{overlap:.4f}", f"{results[name]['order_of_pairs']:.5f}"]

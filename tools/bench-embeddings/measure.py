@@ -19,9 +19,10 @@ def say(text):
 
 
 class Slices:
-    """Parts of a mix, one for each round, alike in lengths and about `tokens` long."""
+    """Parts of a mix, one for each round, alike in lengths and about `tokens` long; `most`
+    cuts them short."""
 
-    def __init__(self, mix, order, tokens, rounds):
+    def __init__(self, mix, order, tokens, rounds, most=None):
         lengths = list(map(len, mix["ids"]))
         texts = list(range(len(lengths)))
         if order == "sorted":
@@ -32,7 +33,7 @@ class Slices:
         self.parts = []
         for turn in range(rounds):
             chosen = [blocks[(turn * stride // rounds + step * stride) % len(blocks)] for step in range(count)]
-            self.parts.append([index for block in chosen for index in block])
+            self.parts.append([index for block in chosen for index in block][:most])
 
 
 def run(process, mix, part, batch, budget=0, tokenize=False):
@@ -95,7 +96,7 @@ class Bench:
         """All engines in turn, in another order each round. `batch_of(engine)` lists
         (label, texts a call, tokens a call): one turn for each."""
         options = self.options
-        slices = Slices(self.corpus.mixes[mix], order, options.tokens, options.rounds)
+        slices = Slices(self.corpus.mixes[mix], order, options.tokens, options.rounds, 8 if options.smoke else None)
         dice = random.Random(name)
         for turn, part in enumerate(slices.parts):
             self.limits.append(limits(self.limit, options.kinds, self.threads, options.limit_ms))

@@ -9,6 +9,7 @@ Refuses to hand out a model in which a fusion did not happen.
 
 import collections
 import json
+import logging
 import pathlib
 
 import numpy as np
@@ -110,36 +111,46 @@ def operators(model):
     return collections.Counter(node.op_type for node in model.graph.node)
 
 
+FP32 = ("plain", "fused", "fused-apart")
+INT8 = ("int8", "int8-channel", "int8-apart", "int8-apart-channel")
+
+
 def write(folder, out):
-    """Writes plain.onnx, fused.onnx, int8.onnx and int8-channel.onnx into `out`; returns
-    the operators of the fused model."""
+    """Writes FP32 and INT8 into `out`, NAME.onnx each: the graph as it is (ONNX Runtime
+    fuses what it can when it loads it), fused with and without the one operator for
+    attention, and the dynamic int8 of these two, by tensor and by channel. Returns the
+    operators of the fused models."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
     from onnxruntime.transformers.fusion_options import FusionOptions
 
+    logging.getLogger().setLevel(logging.ERROR)
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     plain, heads, hidden = build(pathlib.Path(folder))
     onnx.save(plain, out / "plain.onnx")
-    options = FusionOptions("bert")
-    options.enable_embed_layer_norm = False  # its gain is nil here, and it fixes the mask's form
-    fused = optimizer.optimize_model(
-        str(out / "plain.onnx"), "bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
-    )
-    fused.save_model_to_file(str(out / "fused.onnx"))
-    found = operators(fused.model)
-    missing = {name: count for name, count in FUSED.items() if found[name] < count}
-    if missing:
-        raise SystemExit(f"not fused: {missing} wanted; the graph has {dict(found)}")
-    for name, per_channel in (("int8", False), ("int8-channel", True)):
-        quantize_dynamic(
-            out / "fused.onnx",
-            out / f"{name}.onnx",
-            per_channel=per_channel,
-            weight_type=QuantType.QInt8,
-            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+    found = {}
+    for name, whole in (("fused", True), ("fused-apart", False)):
+        options = FusionOptions("bert")
+        options.enable_embed_layer_norm = False  # its gain is nil here, and it fixes the mask's form
+        options.enable_attention = whole
+        fused = optimizer.optimize_model(
+            str(out / "plain.onnx"), "bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
         )
-    return dict(found)
+        fused.save_model_to_file(str(out / f"{name}.onnx"))
+        found[name] = dict(operators(fused.model))
+        missing = {op for op, count in FUSED.items() if found[name].get(op, 0) < count and (whole or op != "Attention")}
+        if missing:
+            raise SystemExit(f"{name}: {missing} not fused; the graph has {found[name]}")
+        for channel in (False, True):
+            quantize_dynamic(
+                out / f"{name}.onnx",
+                out / f"{name.replace('fused', 'int8')}{'-channel' * channel}.onnx",
+                per_channel=channel,
+                weight_type=QuantType.QInt8,
+                extra_options={"DefaultTensorType": TensorProto.FLOAT},
+            )
+    return found
 
 
 if __name__ == "__main__":
