@@ -21,7 +21,11 @@ fn main() {
         .into_iter()
         .filter_map(Cpu::with)
         .collect();
-    let mut peaks = vec![[0.0f64; 2]; cpus.len()];
+    let peaks: Vec<[f64; 2]> = cpus
+        .iter()
+        .map(|cpu| cpu.measure_peaks())
+        .map(|peaks| [peaks.f32, peaks.i16])
+        .collect();
 
     for [inputs, outputs] in SHAPES {
         let weight = noise(outputs * inputs, 1);
@@ -42,7 +46,6 @@ fn main() {
             let shape = [rows, inputs, outputs];
             for _ in 0..rounds {
                 for (index, cpu) in cpus.iter().enumerate() {
-                    measure_peaks(cpu.level(), &mut peaks[index]);
                     keep(&mut best[2 * index], operations, || {
                         let done = cpu.linear_f32(&real, &input, &mut output, Epilogue::Bias);
                         assert!(done.is_ok());
@@ -121,82 +124,4 @@ fn with_gemm([m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
             m, n, k, c, 1, na, false, a, 1, ka, b, ka, 1, 0.0, 1.0, false, false, false, one,
         );
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn measure_peaks(level: Level, [real, whole]: &mut [f64; 2]) {
-    const STEPS: u64 = 20_000;
-    match level {
-        Level::Avx2 => {
-            let per_loop = 12.0 * STEPS as f64;
-            // SAFETY: the level is one that this processor has.
-            keep(real, per_loop * 16.0, || unsafe { peak::fma_256(STEPS) });
-            // SAFETY: the same.
-            keep(whole, per_loop * 32.0, || unsafe { peak::madd_256(STEPS) });
-        }
-        Level::Avx512 => {
-            let per_loop = 24.0 * STEPS as f64;
-            // SAFETY: the level is one that this processor has.
-            keep(real, per_loop * 32.0, || unsafe { peak::fma_512(STEPS) });
-            // SAFETY: the same.
-            keep(whole, per_loop * 64.0, || unsafe {
-                peak::dpwssd_512(STEPS)
-            });
-        }
-        _ => {}
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn measure_peaks(_: Level, _: &mut [f64; 2]) {}
-
-/// Loops over registers: what the multipliers do when nothing else is in the way.
-#[cfg(target_arch = "x86_64")]
-mod peak {
-    use std::arch::asm;
-
-    /// `$line` once for each register named, in a loop.
-    macro_rules! peak {
-        ($name:ident, $features:literal, [$($line:expr),* $(,)?], [$($out:tt)*]) => {
-            #[target_feature(enable = $features)]
-            pub(super) fn $name(steps: u64) {
-                // SAFETY: touches registers only, all of them named.
-                unsafe {
-                    asm!(
-                        "2:",
-                        $($line,)*
-                        "dec {steps}",
-                        "jnz 2b",
-                        steps = inout(reg) steps => _,
-                        $(out($out) _,)*
-                        options(nostack, nomem)
-                    );
-                }
-            }
-        };
-    }
-    macro_rules! fma_256 { ($($r:literal)*) => {
-        peak!(fma_256, "avx2,fma",
-            [$(concat!("vfmadd231ps ymm", $r, ", ymm12, ymm13")),*],
-            ["xmm0" "xmm1" "xmm2" "xmm3" "xmm4" "xmm5" "xmm6" "xmm7" "xmm8" "xmm9" "xmm10" "xmm11"]);
-    } }
-    fma_256!(0 1 2 3 4 5 6 7 8 9 10 11);
-    macro_rules! madd_256 { ($($r:literal)*) => {
-        peak!(madd_256, "avx2",
-            [$(
-                concat!("vpmaddwd ymm14, ymm12, ymm13\nvpaddd ymm", $r, ", ymm", $r, ", ymm14")
-            ),*],
-            ["xmm0" "xmm1" "xmm2" "xmm3" "xmm4" "xmm5" "xmm6" "xmm7" "xmm8" "xmm9" "xmm10" "xmm11"
-             "xmm14"]);
-    } }
-    madd_256!(0 1 2 3 4 5 6 7 8 9 10 11);
-    macro_rules! wide { ($name:ident, $features:literal, $op:literal; $($r:literal)*) => {
-        peak!($name, $features,
-            [$(concat!($op, " zmm", $r, ", zmm24, zmm25")),*],
-            ["xmm0" "xmm1" "xmm2" "xmm3" "xmm4" "xmm5" "xmm6" "xmm7" "xmm8" "xmm9" "xmm10" "xmm11"
-             "xmm12" "xmm13" "xmm14" "xmm15" "xmm16" "xmm17" "xmm18" "xmm19" "xmm20" "xmm21"
-             "xmm22" "xmm23"]);
-    } }
-    wide!(fma_512, "avx512f", "vfmadd231ps"; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
-    wide!(dpwssd_512, "avx512f,avx512vnni", "vpdpwssd"; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 }

@@ -31,7 +31,7 @@
 //!
 //! # What holds it right
 //!
-//! Unsafe code is in `kernel::avx2` and `kernel::avx512` only (and the calls into
+//! Unsafe code is in `kernel::avx2`, `kernel::avx512` and `peak` only (and the calls into
 //! them); each function there has a twin in `kernel::portable` and a test over random
 //! shapes that the two agree: bit for bit for whole numbers, within rounding for f32.
 //! Shapes are checked at the call, and a tile's bounds once more before its loop.
@@ -47,6 +47,7 @@ mod linear;
 mod math;
 mod model;
 mod pack;
+mod peak;
 mod rows;
 
 pub use attention::{Heads, RelativeBias};
@@ -55,4 +56,5 @@ pub use error::ShapeError;
 pub use linear::{Epilogue, Workspace};
 pub use model::{Activations, LayerWeights, Linear, LinearWeights, Mode, Stack};
 pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI16};
+pub use peak::Peaks;
 pub use rows::{Embeddings, Norm, Pool, normalise};
