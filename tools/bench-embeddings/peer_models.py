@@ -111,15 +111,15 @@ def operators(model):
     return collections.Counter(node.op_type for node in model.graph.node)
 
 
-FP32 = ("plain", "fused", "fused-apart")
-INT8 = ("int8", "int8-channel", "int8-apart", "int8-apart-channel")
+FP32 = ("plain", "fused", "fused-but-norms")
+INT8 = tuple(f"{name}-int8{by}" for name in FP32 for by in ("", "-channel"))
 
 
 def write(folder, out):
     """Writes FP32 and INT8 into `out`, NAME.onnx each: the graph as it is (ONNX Runtime
-    fuses what it can when it loads it), fused with and without the one operator for
-    attention, and the dynamic int8 of these two, by tensor and by channel. Returns the
-    operators of the fused models."""
+    fuses what it can when it loads it); fused; fused but for SkipLayerNormalization, which
+    is a scalar loop in ONNX Runtime 1.32; and the dynamic int8 of these, by tensor and by
+    channel. Returns the operators of the fused models."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
     from onnxruntime.transformers.fusion_options import FusionOptions
@@ -130,26 +130,26 @@ def write(folder, out):
     plain, heads, hidden = build(pathlib.Path(folder))
     onnx.save(plain, out / "plain.onnx")
     found = {}
-    for name, whole in (("fused", True), ("fused-apart", False)):
+    for name in FP32[1:]:
         options = FusionOptions("bert")
         options.enable_embed_layer_norm = False  # its gain is nil here, and it fixes the mask's form
-        options.enable_attention = whole
+        options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = name == "fused"
         fused = optimizer.optimize_model(
             str(out / "plain.onnx"), "bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
         )
         fused.save_model_to_file(str(out / f"{name}.onnx"))
         found[name] = dict(operators(fused.model))
-        missing = {op for op, count in FUSED.items() if found[name].get(op, 0) < count and (whole or op != "Attention")}
+        missing = {op for op, count in FUSED.items() if found[name].get(op, 0) < count and (name == "fused" or "Skip" not in op)}
         if missing:
             raise SystemExit(f"{name}: {missing} not fused; the graph has {found[name]}")
-        for channel in (False, True):
-            quantize_dynamic(
-                out / f"{name}.onnx",
-                out / f"{name.replace('fused', 'int8')}{'-channel' * channel}.onnx",
-                per_channel=channel,
-                weight_type=QuantType.QInt8,
-                extra_options={"DefaultTensorType": TensorProto.FLOAT},
-            )
+    for name in INT8:
+        quantize_dynamic(
+            out / f"{name.split('-int8')[0]}.onnx",
+            out / f"{name}.onnx",
+            per_channel=name.endswith("-channel"),
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
     return found
 
 
