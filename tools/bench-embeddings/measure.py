@@ -32,7 +32,10 @@ class Slices:
         stride = max(1, len(blocks) // count)
         self.parts = []
         for turn in range(rounds):
-            chosen = [blocks[(turn * stride // rounds + step * stride) % len(blocks)] for step in range(count)]
+            # From both ends of each stretch by turns: a round that has longer texts of one
+            # has shorter ones of the next.
+            ahead = turn * stride // rounds
+            chosen = [blocks[step * stride + (stride - 1 - ahead if step % 2 else ahead)] for step in range(min(count, len(blocks)))]
             self.parts.append([index for block in chosen for index in block][:most])
 
 
