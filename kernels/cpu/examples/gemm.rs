@@ -17,7 +17,7 @@ const ROWS: [usize; 5] = [8, 32, 96, 128, 256];
 fn main() {
     let rounds = env::args().nth(1).and_then(|a| a.parse().ok());
     let rounds: usize = rounds.unwrap_or(30);
-    let cpus: Vec<Cpu> = [Level::Avx2, Level::Avx512]
+    let cpus: Vec<Cpu> = [Level::Avx2, Level::Avx512, Level::Amx]
         .into_iter()
         .filter_map(Cpu::with)
         .collect();
@@ -30,10 +30,12 @@ fn main() {
     for [inputs, outputs] in SHAPES {
         let weight = noise(outputs * inputs, 1);
         let bias = noise(outputs, 2);
-        let (Ok(real), Ok(whole)) = (
-            PackedF32::pack(&weight, Some(&bias), outputs, inputs),
-            PackedI16::pack(&weight, Some(&bias), outputs, inputs),
-        ) else {
+        let real = PackedF32::pack(&weight, Some(&bias), outputs, inputs);
+        let whole: Result<Vec<PackedI16>, _> = cpus
+            .iter()
+            .map(|cpu| PackedI16::pack(*cpu, &weight, Some(&bias), outputs, inputs))
+            .collect();
+        let (Ok(real), Ok(whole)) = (real, whole) else {
             eprintln!("a shape does not fit");
             return;
         };
@@ -52,8 +54,9 @@ fn main() {
                     });
                     keep(&mut best[2 * index + 1], operations, || {
                         let epilogue = Epilogue::Bias;
+                        let whole = &whole[index];
                         let done =
-                            cpu.linear_i16(&whole, &input, &mut output, epilogue, &mut workspace);
+                            cpu.linear_i16(whole, &input, &mut output, epilogue, &mut workspace);
                         assert!(done.is_ok());
                     });
                 }

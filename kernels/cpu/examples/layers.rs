@@ -42,12 +42,12 @@ fn main() -> Result<(), ShapeError> {
         output_norm: norm,
     };
     let mut contestants = Vec::new();
-    for level in [Level::Avx2, Level::Avx512] {
+    for level in [Level::Avx2, Level::Avx512, Level::Amx] {
         let Some(cpu) = Cpu::with(level) else {
             continue;
         };
-        for mode in [Mode::F32, Mode::I16] {
-            let mut stack = Stack::new(mode, HEADS, WIDE);
+        for mode in [Mode::F32, Mode::I16, Mode::Int8] {
+            let mut stack = Stack::new(cpu, mode, HEADS, WIDE);
             for _ in 0..6 {
                 stack.push(&layer)?;
             }
@@ -62,11 +62,11 @@ fn main() -> Result<(), ShapeError> {
         let input = noise(tokens * HIDDEN, 3);
         let mut total = vec![0.0f64; contestants.len()];
         for _ in 0..rounds {
-            for ((cpu, _, stack), total) in contestants.iter().zip(&mut total) {
+            for ((_, _, stack), total) in contestants.iter().zip(&mut total) {
                 let mut hidden = input.clone();
                 let start = seconds(epoch);
                 for _ in 0..repeats {
-                    stack.run(*cpu, &mut hidden, &lengths, None, &mut activations, || true)?;
+                    stack.run(&mut hidden, &lengths, None, &mut activations, || true)?;
                 }
                 *total += seconds(epoch) - start;
             }

@@ -2,7 +2,7 @@
 
 use crate::kernel::portable::Portable;
 #[cfg(target_arch = "x86_64")]
-use crate::kernel::{avx2::Avx2, avx512::Avx512};
+use crate::kernel::{amx::Amx, avx2::Avx2, avx512::Avx512};
 
 /// An instruction set, slowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,18 +14,21 @@ pub enum Level {
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI.
     Avx512,
+    /// AVX-512 as above, and AMX's tiles of bytes.
+    Amx,
 }
 
 impl Level {
     /// Every level, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
-    /// The level's name: `portable`, `avx2` or `avx512`.
+    /// The level's name: `portable`, `avx2`, `avx512` or `amx`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 }
@@ -37,6 +40,8 @@ pub(crate) enum Set {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
 }
 
 /// This processor, with the instruction set to use. All arithmetic is a method of it.
@@ -62,6 +67,8 @@ impl Cpu {
             Level::Avx2 => Set::Avx2(Avx2::new()?),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => Set::Avx512(Avx512::new()?),
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => Set::Amx(Amx::new()?),
             #[cfg(not(target_arch = "x86_64"))]
             _ => return None,
         };
@@ -76,6 +83,8 @@ impl Cpu {
             Set::Avx2(_) => Level::Avx2,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(_) => Level::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx(_) => Level::Amx,
         }
     }
 }
@@ -96,6 +105,8 @@ macro_rules! dispatch {
             $crate::dispatch::Set::Avx2($kernel) => $body,
             #[cfg(target_arch = "x86_64")]
             $crate::dispatch::Set::Avx512($kernel) => $body,
+            #[cfg(target_arch = "x86_64")]
+            $crate::dispatch::Set::Amx($kernel) => $body,
         }
     };
 }

@@ -49,12 +49,13 @@ mod model;
 mod pack;
 mod peak;
 mod rows;
+mod whole;
 
 pub use attention::{Heads, RelativeBias};
 pub use dispatch::{Cpu, Level};
 pub use error::ShapeError;
 pub use linear::{Epilogue, Workspace};
 pub use model::{Activations, LayerWeights, Linear, LinearWeights, Mode, Stack};
-pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI16};
+pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI8, PackedI16};
 pub use peak::Peaks;
 pub use rows::{Embeddings, Norm, Pool, normalise};

@@ -13,7 +13,7 @@ use crate::{
     error::{ShapeError, length},
     kernel::{COLUMNS, Kernel, MAX_PANELS, MAX_ROWS, Panels, Rows, Tile},
     math::Finish,
-    pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI16},
+    pack::PackedF32,
     rows::Norm,
 };
 
@@ -36,10 +36,7 @@ pub enum Epilogue<'a> {
 /// then stays, so a steady state allocates nothing. One for each thread.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    /// Activations of a block in pairs of i16.
-    pairs: Vec<[i16; 2]>,
-    /// One unit of each of the block's rows.
-    units: Vec<f32>,
+    pub(crate) whole: crate::whole::Buffers,
     pub(crate) attention: crate::attention::Buffers,
 }
 
@@ -83,32 +80,9 @@ impl Cpu {
         dispatch!(self, kernel => linear_f32(kernel, layer, input, output, epilogue));
         Ok(())
     }
-
-    /// As [`Self::linear_f32`], in whole numbers: each row of `input` is rounded to
-    /// multiples of its largest magnitude / 8191, the sums are exact, the output is
-    /// `f32`.
-    ///
-    /// A value in a row that is infinite or not a number makes that row's output not a
-    /// number.
-    ///
-    /// # Errors
-    ///
-    /// Slices whose lengths do not fit the layer.
-    pub fn linear_i16(
-        self,
-        layer: &PackedI16,
-        input: &[f32],
-        output: &mut [f32],
-        epilogue: Epilogue<'_>,
-        workspace: &mut Workspace,
-    ) -> Result<(), ShapeError> {
-        check(input, layer.inputs, output, layer.outputs, &epilogue)?;
-        dispatch!(self, kernel => linear_i16(kernel, layer, input, output, epilogue, workspace));
-        Ok(())
-    }
 }
 
-fn check(
+pub(crate) fn check(
     input: &[f32],
     inputs: usize,
     output: &[f32],
@@ -125,7 +99,12 @@ fn check(
 }
 
 /// Normalises a finished block where the epilogue says so.
-fn norm_block<K: Kernel>(kernel: K, block: &mut [f32], outputs: usize, epilogue: &Epilogue<'_>) {
+pub(crate) fn norm_block<K: Kernel>(
+    kernel: K,
+    block: &mut [f32],
+    outputs: usize,
+    epilogue: &Epilogue<'_>,
+) {
     if let Epilogue::AddNorm(norm) = epilogue {
         for row in block.chunks_exact_mut(outputs) {
             kernel.layer_norm(row, norm.scale, norm.shift, norm.eps);
@@ -183,69 +162,6 @@ fn linear_f32<K: Kernel>(
                     };
                     kernel.finish_f32(&tile.0, finish);
                 }
-            }
-        }
-        norm_block(kernel, output, outputs, &epilogue);
-    }
-}
-
-fn linear_i16<K: Kernel>(
-    kernel: K,
-    layer: &PackedI16,
-    input: &[f32],
-    output: &mut [f32],
-    epilogue: Epilogue<'_>,
-    workspace: &mut Workspace,
-) {
-    let (inputs, outputs) = (layer.inputs, layer.outputs);
-    let rows = input.len() / inputs;
-    let depth = inputs.div_ceil(2);
-    let residual = matches!(epilogue, Epilogue::AddNorm(_));
-    let mut tile = Tile([0; MAX_ROWS * MAX_PANELS * COLUMNS]);
-    let stride = K::PANELS * COLUMNS;
-    let pairs = sized(
-        &mut workspace.pairs,
-        K::BLOCK_ROWS.min(rows) * depth,
-        [0; 2],
-    );
-    let units = sized(&mut workspace.units, K::BLOCK_ROWS.min(rows), 0.0);
-
-    for (first, count) in parts(rows, K::BLOCK_ROWS, K::ROWS) {
-        let input = &input[first * inputs..][..count * inputs];
-        let output = &mut output[first * outputs..][..count * outputs];
-        let quantised = pairs.chunks_exact_mut(depth).zip(units.iter_mut());
-        for (row, (pairs, unit)) in input.chunks_exact(inputs).zip(quantised) {
-            let amplitude = f32::from(ACTIVATION_AMPLITUDE);
-            let most = kernel.amax(row);
-            *unit = most / amplitude;
-            let inverse = if most > 0.0 { amplitude / most } else { 0.0 };
-            kernel.quantise(row, inverse, pairs);
-        }
-        for (column, columns) in steps(outputs, stride) {
-            let panels = Panels {
-                rows: &layer.rows[column / COLUMNS * depth..],
-                stride: depth,
-                count: columns.div_ceil(COLUMNS),
-                depth,
-            };
-            for (row, count) in parts(count, K::ROWS, 1) {
-                let a = Rows {
-                    values: &pairs[row * depth..],
-                    stride: depth,
-                    count,
-                };
-                kernel.product_i16(a, panels, &mut tile.0, stride);
-                let finish = Finish {
-                    rows: count,
-                    stride,
-                    bias: &layer.bias[column..column + columns],
-                    output: &mut output[row * outputs + column..],
-                    output_stride: outputs,
-                    add: residual,
-                    gelu: matches!(epilogue, Epilogue::Gelu),
-                };
-                let columns = &layer.units[column..column + columns];
-                kernel.finish_i32(&tile.0, &units[row..row + count], columns, finish);
             }
         }
         norm_block(kernel, output, outputs, &epilogue);

@@ -13,12 +13,63 @@
 pub(crate) const LANES: usize = 16;
 
 /// Adding 1.5 * 2^23 rounds to a whole number, which then sits in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(crate) const ROUND: f32 = 12_582_912.0;
+
+/// ln 2 in two parts: a whole number below 2^15 times the first is exact.
+pub(crate) const LN_2_HIGH: f32 = 355.0 / 512.0;
+pub(crate) const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+/// `e^r` for |r| <= ln 2 / 2, the highest power first.
+pub(crate) const EXP: [f32; 6] = [
+    0.008_290_307,
+    0.041_897_933,
+    0.166_676_36,
+    0.499_991_5,
+    0.999_999_7,
+    1.0,
+];
+
+/// The logarithm to base 2 of `P(X <= -z)`, the highest power first.
+pub(crate) const GELU_LOG: [f32; 9] = [
+    -1.901_926_7e-6,
+    2.805_494_6e-5,
+    -1.314_618_5e-4,
+    -2.721_087e-4,
+    0.007_245_473,
+    -0.052_627_653,
+    -0.459_162_12,
+    -1.151_111,
+    -1.0,
+];
+
+/// `2^f` for |f| <= 1/2, the highest power first.
+#[expect(
+    clippy::approx_constant,
+    reason = "a fitted coefficient near ln 2, not ln 2"
+)]
+pub(crate) const GELU_POWER: [f32; 6] = [
+    0.001_326_471_5,
+    0.009_671_513,
+    0.055_507_336,
+    0.240_222_42,
+    0.693_147,
+    1.0,
+];
 
 /// `a * b + c`, rounded once where the machine does so in one instruction.
 #[inline(always)]
 fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// The polynomial of `x`, the highest power's coefficient first.
+#[inline(always)]
+fn polynomial<const FMA: bool, const N: usize>(coefficients: [f32; N], x: f32) -> f32 {
+    let [first, ref rest @ ..] = coefficients[..] else {
+        return 0.0;
+    };
+    let add = |sum, coefficient: &f32| madd::<FMA>(sum, x, *coefficient);
+    rest.iter().fold(first, add)
 }
 
 /// `2^n` for a whole number in the low bits of `shifted = n + ROUND`; 0 for n = -127.
@@ -36,20 +87,11 @@ fn power_of_two(shifted: f32) -> f32 {
 /// within 9.2e-8.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
-    const LN_2_HIGH: f32 = 355.0 / 512.0;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-
     let x = if x < -88.0 { -88.0 } else { x };
     let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = madd::<FMA>(n, -LN_2_LOW, madd::<FMA>(n, -LN_2_HIGH, x));
-    let mut series = 0.008_290_307;
-    series = madd::<FMA>(series, r, 0.041_897_933);
-    series = madd::<FMA>(series, r, 0.166_676_36);
-    series = madd::<FMA>(series, r, 0.499_991_5);
-    series = madd::<FMA>(series, r, 0.999_999_7);
-    series = madd::<FMA>(series, r, 1.0);
-    series * power_of_two(shifted)
+    polynomial::<FMA, _>(EXP, r) * power_of_two(shifted)
 }
 
 /// The exact GELU, `x * P(X <= x)` for a standard normal X (Hendrycks and Gimpel,
@@ -60,33 +102,15 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
 /// of degree 8 and one power of 2 give it, without a division. The fit is within
 /// 9e-9; with f32's rounding the absolute error is at most 2e-7 * max(1, |x|).
 #[inline(always)]
-#[expect(
-    clippy::approx_constant,
-    reason = "a fitted coefficient near ln 2, not ln 2"
-)]
 pub(crate) fn gelu<const FMA: bool>(x: f32) -> f32 {
     // Beyond 16 the probability is 0 in f32, and the power below too.
     let z = x.abs();
     let z = if z < 16.0 { z } else { 16.0 };
-    let mut log = -1.901_926_7e-6;
-    log = madd::<FMA>(log, z, 2.805_494_6e-5);
-    log = madd::<FMA>(log, z, -1.314_618_5e-4);
-    log = madd::<FMA>(log, z, -2.721_087e-4);
-    log = madd::<FMA>(log, z, 0.007_245_473);
-    log = madd::<FMA>(log, z, -0.052_627_653);
-    log = madd::<FMA>(log, z, -0.459_162_12);
-    log = madd::<FMA>(log, z, -1.151_111);
-    log = madd::<FMA>(log, z, -1.0);
+    let log = polynomial::<FMA, _>(GELU_LOG, z);
     let log = if log < -127.0 { -127.0 } else { log };
     let shifted = log + ROUND;
     let f = log - (shifted - ROUND);
-    let mut series = 0.001_326_471_5;
-    series = madd::<FMA>(series, f, 0.009_671_513);
-    series = madd::<FMA>(series, f, 0.055_507_336);
-    series = madd::<FMA>(series, f, 0.240_222_42);
-    series = madd::<FMA>(series, f, 0.693_147);
-    series = madd::<FMA>(series, f, 1.0);
-    let tail = series * power_of_two(shifted);
+    let tail = polynomial::<FMA, _>(GELU_POWER, f) * power_of_two(shifted);
     let positive = if x < 0.0 { 0.0 } else { x };
     madd::<FMA>(-z, tail, positive)
 }
@@ -214,6 +238,54 @@ pub(crate) fn quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]) {
     padding.fill(0);
 }
 
+/// As [`quantise`], each whole number as its high byte (signed) and its low byte.
+#[inline(always)]
+pub(crate) fn split(values: &[f32], inverse: f32, high: &mut [[u8; 4]], low: &mut [[u8; 4]]) {
+    let (high, high_padding) = high.as_flattened_mut().split_at_mut(values.len());
+    let (low, low_padding) = low.as_flattened_mut().split_at_mut(values.len());
+    for ((high, low), value) in high.iter_mut().zip(low).zip(values) {
+        let whole = (value * inverse + ROUND).to_bits();
+        *low = whole as u8;
+        *high = (whole >> 8) as u8;
+    }
+    high_padding.fill(0);
+    low_padding.fill(0);
+}
+
+/// The least and the largest of `values` and 0. What is not a number is passed over.
+#[inline(always)]
+pub(crate) fn range(values: &[f32]) -> [f32; 2] {
+    let less = |a: f32, b: f32| if a < b { a } else { b };
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let (mut least, mut most) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for group in groups {
+        for ((least, most), value) in least.iter_mut().zip(&mut most).zip(group) {
+            *least = less(*value, *least);
+            *most = greater(*value, *most);
+        }
+    }
+    let (least, most) = (
+        least.into_iter().fold(0.0, less),
+        most.into_iter().fold(0.0, greater),
+    );
+    let rest = rest.iter().copied();
+    [rest.clone().fold(least, less), rest.fold(most, greater)]
+}
+
+/// `values[i]` times `inverse`, to the nearest whole number, plus `zero`, which must
+/// lie in 0 to 255, held to that range (not a number gives some byte).
+#[inline(always)]
+pub(crate) fn quantise_u8(values: &[f32], inverse: f32, zero: i32, bytes: &mut [[u8; 4]]) {
+    let (bytes, padding) = bytes.as_flattened_mut().split_at_mut(values.len());
+    for (byte, value) in bytes.iter_mut().zip(values) {
+        let whole = (value * inverse + ROUND)
+            .to_bits()
+            .wrapping_sub(ROUND.to_bits()) as i32;
+        *byte = whole.wrapping_add(zero).clamp(0, 255) as u8;
+    }
+    padding.fill(0);
+}
+
 /// Where the sums of a tile go.
 pub(crate) struct Finish<'a> {
     /// Rows of the tile.
@@ -232,39 +304,57 @@ pub(crate) struct Finish<'a> {
     pub(crate) gelu: bool,
 }
 
+/// What makes whole sums real.
+#[derive(Clone, Copy)]
+pub(crate) struct Units<'a> {
+    /// One unit of each row.
+    pub(crate) rows: &'a [f32],
+    /// One unit of each column.
+    pub(crate) columns: &'a [f32],
+    /// The zero point of each row; none for zeros.
+    pub(crate) zeros: &'a [i32],
+    /// What a step of the zero point adds to each column's sum; none for zeros.
+    pub(crate) sums: &'a [i32],
+}
+
+impl Units<'_> {
+    const NONE: Self = Self {
+        rows: &[],
+        columns: &[],
+        zeros: &[],
+        sums: &[],
+    };
+}
+
 /// Adds bias and what else is asked to a tile of products while it is in the cache.
 #[inline(always)]
 pub(crate) fn finish_f32<const FMA: bool>(tile: &[f32], finish: Finish<'_>) {
-    finish_with::<FMA, f32>(tile, &[], &[], finish, |v, _| v);
+    finish_with::<FMA, f32>(tile, Units::NONE, finish, |v, _, _| v);
 }
 
-/// As [`finish_f32`], from sums of whole numbers: each is first multiplied by its
-/// row's and its column's unit.
+/// As [`finish_f32`], from sums of whole numbers: each first loses what the row's zero
+/// point added, and is multiplied by its row's and its column's unit.
 #[inline(always)]
-pub(crate) fn finish_i32<const FMA: bool>(
-    tile: &[i32],
-    row_units: &[f32],
-    column_units: &[f32],
-    finish: Finish<'_>,
-) {
-    finish_with::<FMA, i32>(tile, row_units, column_units, finish, |v, unit| {
-        v as f32 * unit
+pub(crate) fn finish_i32<const FMA: bool>(tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+    finish_with::<FMA, i32>(tile, units, finish, |v, shift, unit| {
+        v.wrapping_sub(shift) as f32 * unit
     });
 }
 
 #[inline(always)]
 fn finish_with<const FMA: bool, T: Copy>(
     tile: &[T],
-    row_units: &[f32],
-    column_units: &[f32],
+    all_units: Units<'_>,
     finish: Finish<'_>,
-    real: impl Fn(T, f32) -> f32,
+    real: impl Fn(T, i32, f32) -> f32,
 ) {
     let columns = finish.bias.len();
-    let (units, last_units) = column_units.as_chunks::<LANES>();
+    let (units, last_units) = all_units.columns.as_chunks::<LANES>();
+    let (shifts, last_shifts) = all_units.sums.as_chunks::<LANES>();
     let (bias, last_bias) = finish.bias.as_chunks::<LANES>();
     for row in 0..finish.rows {
-        let row_unit = row_units.get(row).copied().unwrap_or(1.0);
+        let row_unit = all_units.rows.get(row).copied().unwrap_or(1.0);
+        let zero = all_units.zeros.get(row).copied().unwrap_or(0);
         let sums = &tile[row * finish.stride..][..columns];
         let (sums, last_sums) = sums.as_chunks::<LANES>();
         let output = &mut finish.output[row * finish.output_stride..][..columns];
@@ -272,8 +362,15 @@ fn finish_with<const FMA: bool, T: Copy>(
         for (group, ((sums, bias), output)) in sums.iter().zip(bias).zip(output).enumerate() {
             let units = units.get(group).unwrap_or(&[1.0; LANES]);
             let mut values = [0.0f32; LANES];
-            for j in 0..LANES {
-                values[j] = real(sums[j], row_unit * units[j]) + bias[j];
+            if let Some(shifts) = shifts.get(group) {
+                for j in 0..LANES {
+                    let shift = zero.wrapping_mul(shifts[j]);
+                    values[j] = real(sums[j], shift, row_unit * units[j]) + bias[j];
+                }
+            } else {
+                for j in 0..LANES {
+                    values[j] = real(sums[j], 0, row_unit * units[j]) + bias[j];
+                }
             }
             if finish.add {
                 for j in 0..LANES {
@@ -289,7 +386,8 @@ fn finish_with<const FMA: bool, T: Copy>(
         }
         for (j, output) in last_output.iter_mut().enumerate() {
             let unit = last_units.get(j).copied().unwrap_or(1.0);
-            let mut value = real(last_sums[j], row_unit * unit) + last_bias[j];
+            let shift = last_shifts.get(j).map_or(0, |sum| zero.wrapping_mul(*sum));
+            let mut value = real(last_sums[j], shift, row_unit * unit) + last_bias[j];
             if finish.add {
                 value += *output;
             }

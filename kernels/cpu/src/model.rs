@@ -9,7 +9,7 @@ use crate::{
     dispatch::Cpu,
     error::{ShapeError, length},
     linear::{Epilogue, Workspace, sized},
-    pack::{PackedF32, PackedI16},
+    pack::{PackedF32, PackedI8, PackedI16},
     rows::Norm,
 };
 
@@ -20,6 +20,8 @@ pub enum Mode {
     F32,
     /// Linear layers in 16-bit whole numbers, all else in single precision.
     I16,
+    /// Linear layers in 8-bit whole numbers, all else in single precision.
+    Int8,
 }
 
 /// Weights and bias of a linear layer, packed for a [`Mode`].
@@ -29,15 +31,18 @@ pub enum Linear {
     F32(PackedF32),
     /// For [`Mode::I16`].
     I16(PackedI16),
+    /// For [`Mode::Int8`].
+    Int8(PackedI8),
 }
 
 impl Linear {
-    /// Packs `weight`, `[outputs, inputs]` row-major, and `bias`, `[outputs]`.
+    /// Packs `weight`, `[outputs, inputs]` row-major, and `bias`, `[outputs]`, for `cpu`.
     ///
     /// # Errors
     ///
-    /// As [`PackedF32::pack`] and [`PackedI16::pack`].
+    /// As [`PackedF32::pack`], [`PackedI16::pack`] and [`PackedI8::pack`].
     pub fn pack(
+        cpu: Cpu,
         mode: Mode,
         weight: &[f32],
         bias: &[f32],
@@ -46,11 +51,12 @@ impl Linear {
     ) -> Result<Self, ShapeError> {
         Ok(match mode {
             Mode::F32 => Self::F32(PackedF32::pack(weight, Some(bias), outputs, inputs)?),
-            Mode::I16 => Self::I16(PackedI16::pack(weight, Some(bias), outputs, inputs)?),
+            Mode::I16 => Self::I16(PackedI16::pack(cpu, weight, Some(bias), outputs, inputs)?),
+            Mode::Int8 => Self::Int8(PackedI8::pack(weight, Some(bias), outputs, inputs)?),
         })
     }
 
-    /// [`Cpu::linear_f32`] or [`Cpu::linear_i16`].
+    /// [`Cpu::linear_f32`], [`Cpu::linear_i16`] or [`Cpu::linear_i8`].
     ///
     /// # Errors
     ///
@@ -66,6 +72,7 @@ impl Linear {
         match self {
             Self::F32(layer) => cpu.linear_f32(layer, input, output, epilogue),
             Self::I16(layer) => cpu.linear_i16(layer, input, output, epilogue, workspace),
+            Self::Int8(layer) => cpu.linear_i8(layer, input, output, epilogue, workspace),
         }
     }
 }
@@ -103,6 +110,7 @@ pub struct LayerWeights<'a> {
 /// The layers of a BERT-like encoder, packed.
 #[derive(Clone, Debug)]
 pub struct Stack {
+    cpu: Cpu,
     mode: Mode,
     heads: Heads,
     intermediate: usize,
@@ -154,10 +162,11 @@ pub struct Activations {
 }
 
 impl Stack {
-    /// A stack without layers; [`Self::push`] adds them one by one, so that a model's
+    /// A stack without layers, to run on `cpu`; [`Self::push`] adds them one by one, so that a model's
     /// file never has to be in memory whole.
-    pub fn new(mode: Mode, heads: Heads, intermediate: usize) -> Self {
+    pub fn new(cpu: Cpu, mode: Mode, heads: Heads, intermediate: usize) -> Self {
         Self {
+            cpu,
             mode,
             heads,
             intermediate,
@@ -172,7 +181,7 @@ impl Stack {
     ///
     /// A slice that does not fit the shape, a weight that is not finite.
     pub fn push(&mut self, layer: &LayerWeights<'_>) -> Result<(), ShapeError> {
-        let layer = Layer::pack(self.mode, self.heads, self.intermediate, layer)?;
+        let layer = Layer::pack(self.cpu, self.mode, self.heads, self.intermediate, layer)?;
         self.layers.push(layer);
         Ok(())
     }
@@ -192,14 +201,13 @@ impl Stack {
     /// Lengths that do not fit `hidden`; a sequence longer than the bias reaches.
     pub fn run(
         &self,
-        cpu: Cpu,
         hidden: &mut [f32],
         lengths: &[usize],
         bias: Option<RelativeBias<'_>>,
         activations: &mut Activations,
         mut keep_on: impl FnMut() -> bool,
     ) -> Result<bool, ShapeError> {
-        let width = self.heads.count * self.heads.width;
+        let (cpu, width) = (self.cpu, self.hidden());
         let tokens: usize = lengths.iter().sum();
         length("hidden", tokens * width, hidden.len())?;
         // Attention and the feed-forward part take turns in one buffer.
@@ -239,6 +247,7 @@ impl Stack {
 
 impl Layer {
     fn pack(
+        cpu: Cpu,
         mode: Mode,
         heads: Heads,
         intermediate: usize,
@@ -264,10 +273,10 @@ impl Layer {
             bias.extend_from_slice(part.bias);
         }
         let pack = |part: &LinearWeights<'_>, outputs, inputs| {
-            Linear::pack(mode, part.weight, part.bias, outputs, inputs)
+            Linear::pack(cpu, mode, part.weight, part.bias, outputs, inputs)
         };
         Ok(Self {
-            attention_in: Linear::pack(mode, &weight, &bias, 3 * width, width)?,
+            attention_in: Linear::pack(cpu, mode, &weight, &bias, 3 * width, width)?,
             attention_out: pack(&weights.attention_out, width, width)?,
             attention_norm: OwnedNorm::new(&weights.attention_norm, width)?,
             widen: pack(&weights.widen, intermediate, width)?,

@@ -4,9 +4,10 @@
 //! input by input, so a kernel reads one cache line per step and nothing twice
 //! (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS
 //! 34(3), 2008). Packed once, at load; the order is the same for every instruction
-//! set. Columns beyond the last output are zeros.
+//! set but AMX, which has 16-bit weights as two matrices of bytes. Columns beyond the last output are zeros.
 
 use crate::{
+    dispatch::{Cpu, Level},
     error::{ShapeError, length},
     kernel::COLUMNS,
 };
@@ -18,6 +19,12 @@ pub const ACTIVATION_AMPLITUDE: i16 = 8191;
 /// sum still fits 32 bits.
 const MOST_INPUTS: usize = (i32::MAX as i64 / ACTIVATION_AMPLITUDE as i64) as usize;
 
+/// The same in 8-bit arithmetic, for activations of 255 units and weights of 127.
+const MOST_INPUTS_I8: usize = i32::MAX as usize / (255 * 127);
+
+/// Quads of inputs that a matrix of bytes is filled up to: a tile of AMX, 64 bytes.
+pub(crate) const QUADS: usize = 16;
+
 /// One input's weights to the 16 outputs of a panel: a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -27,6 +34,16 @@ pub(crate) struct Row(pub(crate) [f32; COLUMNS]);
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct PairRow(pub(crate) [[i16; 2]; COLUMNS]);
+
+/// Four adjacent inputs' weights to the 16 outputs of a panel, in bytes: a cache line.
+/// 16 of them are a tile of AMX.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct QuadRow(pub(crate) [[u8; 4]; COLUMNS]);
+
+impl QuadRow {
+    pub(crate) const ZERO: Self = Self([[0; 4]; COLUMNS]);
+}
 
 impl Row {
     pub(crate) const ZERO: Self = Self([0.0; COLUMNS]);
@@ -51,11 +68,60 @@ pub struct PackedF32 {
 pub struct PackedI16 {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
-    /// Panel by panel, `inputs / 2` rows each, rounded up.
-    pub(crate) rows: Vec<PairRow>,
+    pub(crate) order: Order,
     pub(crate) bias: Vec<f32>,
     /// One unit of each output's weights.
     pub(crate) units: Vec<f32>,
+}
+
+/// How 16-bit weights lie in memory.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// Panel by panel, `inputs / 2` rows each, rounded up.
+    Pairs(Vec<PairRow>),
+    /// For processors that multiply bytes only, but many: `w = 256 * high + low`, the
+    /// high bytes signed. Panel by panel, `inputs / 4` rows each, rounded up to whole
+    /// [`QUADS`].
+    Bytes {
+        high: Vec<QuadRow>,
+        low: Vec<QuadRow>,
+    },
+}
+
+/// Weights and bias of a linear layer, for 8-bit arithmetic.
+///
+/// Each output's weights are whole multiples, from -127 to 127, of a unit of its own.
+#[derive(Clone, Debug)]
+pub struct PackedI8 {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    /// Panel by panel, `inputs / 4` rows each, rounded up to whole [`QUADS`].
+    pub(crate) rows: Vec<QuadRow>,
+    pub(crate) bias: Vec<f32>,
+    /// One unit of each output's weights.
+    pub(crate) units: Vec<f32>,
+    /// The sum of each output's whole weights: what a step of the activations' zero
+    /// point adds to its sum.
+    pub(crate) sums: Vec<i32>,
+}
+
+/// Rows of a panel of bytes.
+pub(crate) fn quads(inputs: usize) -> usize {
+    inputs.div_ceil(4).next_multiple_of(QUADS)
+}
+
+/// Puts one output's bytes in their places.
+fn place_bytes(
+    rows: &mut [QuadRow],
+    output: usize,
+    inputs: usize,
+    bytes: impl Iterator<Item = u8>,
+) {
+    let quads = quads(inputs);
+    let panel = &mut rows[output / COLUMNS * quads..][..quads];
+    for (index, byte) in bytes.enumerate() {
+        panel[index / 4].0[output % COLUMNS][index % 4] = byte;
+    }
 }
 
 fn check(
@@ -121,18 +187,31 @@ impl PackedF32 {
     }
 }
 
+/// Which [`Order`] to pack in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    Pairs,
+    Bytes,
+}
+
 impl PackedI16 {
-    /// As [`PackedF32::pack`].
+    /// As [`PackedF32::pack`], in the order that `cpu` is fastest with. The sums are the
+    /// same whole numbers on every processor.
     ///
     /// # Errors
     ///
     /// As there, and more inputs than 32-bit sums can hold (262,176).
     pub fn pack(
+        cpu: Cpu,
         weight: &[f32],
         bias: Option<&[f32]>,
         outputs: usize,
         inputs: usize,
     ) -> Result<Self, ShapeError> {
+        let layout = match cpu.level() {
+            Level::Amx => Layout::Bytes,
+            Level::Portable | Level::Avx2 | Level::Avx512 => Layout::Pairs,
+        };
         let bias = check(weight, bias, outputs, inputs)?;
         if inputs > MOST_INPUTS {
             return Err(ShapeError::Depth {
@@ -141,15 +220,80 @@ impl PackedI16 {
             });
         }
         let pairs = inputs.div_ceil(2);
-        let mut rows = vec![PairRow([[0; 2]; COLUMNS]); outputs.div_ceil(COLUMNS) * pairs];
+        let panels = outputs.div_ceil(COLUMNS);
+        let mut order = match layout {
+            Layout::Pairs => Order::Pairs(vec![PairRow([[0; 2]; COLUMNS]); panels * pairs]),
+            Layout::Bytes => Order::Bytes {
+                high: vec![QuadRow::ZERO; panels * quads(inputs)],
+                low: vec![QuadRow::ZERO; panels * quads(inputs)],
+            },
+        };
         let mut units = Vec::with_capacity(outputs);
         let mut whole = vec![0i16; inputs];
         for (output, weights) in weight.chunks_exact(inputs).enumerate() {
             units.push(quantise_column(weights, &mut whole));
-            let panel = &mut rows[output / COLUMNS * pairs..][..pairs];
-            for (index, weight) in whole.iter().enumerate() {
-                panel[index / 2].0[output % COLUMNS][index % 2] = *weight;
+            match &mut order {
+                Order::Pairs(rows) => {
+                    let panel = &mut rows[output / COLUMNS * pairs..][..pairs];
+                    for (index, weight) in whole.iter().enumerate() {
+                        panel[index / 2].0[output % COLUMNS][index % 2] = *weight;
+                    }
+                }
+                Order::Bytes { high, low } => {
+                    let bytes = whole.iter().map(|weight| weight.to_be_bytes());
+                    place_bytes(high, output, inputs, bytes.clone().map(|[high, _]| high));
+                    place_bytes(low, output, inputs, bytes.map(|[_, low]| low));
+                }
             }
+        }
+        Ok(Self {
+            outputs,
+            inputs,
+            order,
+            bias,
+            units,
+        })
+    }
+
+    /// Columns of the output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+impl PackedI8 {
+    /// As [`PackedF32::pack`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and more inputs than 32-bit sums can hold (66,311).
+    pub fn pack(
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self, ShapeError> {
+        let bias = check(weight, bias, outputs, inputs)?;
+        if inputs > MOST_INPUTS_I8 {
+            return Err(ShapeError::Depth {
+                inputs,
+                most: MOST_INPUTS_I8,
+            });
+        }
+        let mut rows = vec![QuadRow::ZERO; outputs.div_ceil(COLUMNS) * quads(inputs)];
+        let (mut units, mut sums) = (Vec::with_capacity(outputs), Vec::with_capacity(outputs));
+        for (output, weights) in weight.chunks_exact(inputs).enumerate() {
+            let most = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+            let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+            let whole = weights.iter().map(|w| (w * inverse).round() as i8);
+            units.push(most / 127.0);
+            sums.push(whole.clone().map(i32::from).sum());
+            place_bytes(&mut rows, output, inputs, whole.map(i8::cast_unsigned));
         }
         Ok(Self {
             outputs,
@@ -157,6 +301,7 @@ impl PackedI16 {
             rows,
             bias,
             units,
+            sums,
         })
     }
 

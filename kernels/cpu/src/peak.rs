@@ -6,6 +6,8 @@
 use std::time::Instant;
 
 use crate::dispatch::{Cpu, Level};
+#[cfg(target_arch = "x86_64")]
+use crate::{dispatch::Set, kernel::Kernel as _};
 
 /// Operations in units of 10^9 a second on one core; a multiplication and an addition
 /// are two. 0 where there is no loop for the instruction set.
@@ -22,7 +24,7 @@ pub struct Peaks {
 impl Cpu {
     /// Measures the peaks of the instruction set in use; takes some 20 ms.
     pub fn measure_peaks(self) -> Peaks {
-        measure(self.level())
+        measure(self)
     }
 }
 
@@ -40,15 +42,17 @@ fn best(operations: f64, work: impl Fn()) -> f64 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn measure(_: Level) -> Peaks {
+fn measure(_: Cpu) -> Peaks {
     Peaks::default()
 }
 
 #[cfg(target_arch = "x86_64")]
-fn measure(level: Level) -> Peaks {
-    const STEPS: u64 = 20_000;
+const STEPS: u64 = 20_000;
+
+#[cfg(target_arch = "x86_64")]
+fn measure(cpu: Cpu) -> Peaks {
     let steps = STEPS as f64;
-    match level {
+    match cpu.level() {
         Level::Portable => Peaks::default(),
         Level::Avx2 => {
             // SAFETY: the level is one that this processor has.
@@ -62,16 +66,36 @@ fn measure(level: Level) -> Peaks {
                 int8: i16,
             }
         }
-        Level::Avx512 => Peaks {
-            // SAFETY: the level is one that this processor has.
-            f32: best(steps * 24.0 * 32.0, || unsafe { loops::fma_512(STEPS) }),
-            // SAFETY: the same.
-            i16: best(steps * 24.0 * 64.0, || unsafe { loops::dpwssd_512(STEPS) }),
-            // SAFETY: the same.
-            int8: best(steps * 24.0 * 128.0, || unsafe {
-                loops::dpbusd_512(STEPS);
-            }),
-        },
+        Level::Avx512 => wide(),
+        Level::Amx => {
+            let Set::Amx(kernel) = cpu.set else {
+                return Peaks::default();
+            };
+            let tiles = kernel.session();
+            let int8 = best(steps * 4.0 * 32_768.0, || tiles.multiply(STEPS));
+            Peaks {
+                f32: wide().f32,
+                // Four products of bytes make one of 16 bits.
+                i16: int8 / 4.0,
+                int8,
+            }
+        }
+    }
+}
+
+/// The peaks of AVX-512 with VNNI.
+#[cfg(target_arch = "x86_64")]
+fn wide() -> Peaks {
+    let steps = STEPS as f64;
+    Peaks {
+        // SAFETY: called at levels that have the set.
+        f32: best(steps * 24.0 * 32.0, || unsafe { loops::fma_512(STEPS) }),
+        // SAFETY: the same.
+        i16: best(steps * 24.0 * 64.0, || unsafe { loops::dpwssd_512(STEPS) }),
+        // SAFETY: the same.
+        int8: best(steps * 24.0 * 128.0, || unsafe {
+            loops::dpbusd_512(STEPS);
+        }),
     }
 }
 

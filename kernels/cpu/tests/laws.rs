@@ -5,8 +5,8 @@
 
 use proptest::prelude::*;
 use signalbox_kernels::{
-    Cpu, Embeddings, Epilogue, Heads, Level, Norm, PackedF32, PackedI16, Pool, RelativeBias,
-    ShapeError, Workspace, normalise,
+    Cpu, Embeddings, Epilogue, Heads, Level, Norm, PackedF32, PackedI8, PackedI16, Pool,
+    RelativeBias, ShapeError, Workspace, normalise,
 };
 
 fn sets() -> impl Iterator<Item = Cpu> {
@@ -119,7 +119,7 @@ impl Case {
         let expected = self.expected(kind);
         let (bias, outputs, inputs) = (Some(&self.bias[..]), self.outputs, self.inputs);
         let real = PackedF32::pack(&self.weight, bias, outputs, inputs).unwrap();
-        let whole = PackedI16::pack(&self.weight, bias, outputs, inputs).unwrap();
+        let bytes = PackedI8::pack(&self.weight, bias, outputs, inputs).unwrap();
         let mut workspace = Workspace::default();
         // A normalisation divides by a deviation that may be as small as sqrt(EPS).
         let gain = if matches!(kind, Kind::AddNorm) {
@@ -136,6 +136,7 @@ impl Case {
             let tolerance = gain * 2e-7 * (inputs as f64 + 8.0);
             close(&output, &expected, tolerance)?;
 
+            let whole = PackedI16::pack(cpu, &self.weight, bias, outputs, inputs).unwrap();
             let mut output = self.residual.clone();
             let epilogue = self.epilogue(kind);
             cpu.linear_i16(&whole, &self.input, &mut output, epilogue, &mut workspace)
@@ -150,6 +151,15 @@ impl Case {
                 &expected,
                 gain * (1e-6 + 6.0 * unit * terms.max(2.0)),
             )?;
+
+            let mut output = self.residual.clone();
+            let epilogue = self.epilogue(kind);
+            cpu.linear_i8(&bytes, &self.input, &mut output, epilogue, &mut workspace)
+                .unwrap();
+            // The same, where a unit of the activation is at most 2 / 255 and one of the
+            // weight 1 / 127.
+            let unit = 1.0 / 255.0 + 0.5 / 127.0;
+            close(&output, &expected, gain * 6.0 * unit * terms.max(2.0))?;
         }
         Ok(())
     }
@@ -273,9 +283,9 @@ fn the_largest_sums_do_not_overflow() {
             .chain(std::iter::repeat_n(-3.0, inputs))
             .chain((0..inputs).map(|i| if i == 0 { 100.0 } else { 0.501 }))
             .collect();
-        let layer = PackedI16::pack(&weight, None, 3, inputs).unwrap();
         let input = vec![2.0; inputs];
         for cpu in sets() {
+            let layer = PackedI16::pack(cpu, &weight, None, 3, inputs).unwrap();
             let mut output = [0.0; 3];
             let mut workspace = Workspace::default();
             cpu.linear_i16(&layer, &input, &mut output, Epilogue::Bias, &mut workspace)
@@ -294,15 +304,41 @@ fn the_largest_sums_do_not_overflow() {
 
 #[test]
 fn rows_of_zeros_and_of_no_numbers_stay_apart() {
-    let layer = PackedI16::pack(&[1.0, 1.0], Some(&[0.5]), 1, 2).unwrap();
     for (cpu, no_number) in sets().flat_map(|cpu| [(cpu, f32::INFINITY), (cpu, f32::NAN)]) {
         let mut output = [0.0; 3];
         let input = [0.0, 0.0, no_number, 1.0, 2.0, 2.0];
         let mut workspace = Workspace::default();
+        let bytes = PackedI8::pack(&[1.0, 1.0], Some(&[0.5]), 1, 2).unwrap();
+        cpu.linear_i8(&bytes, &input, &mut output, Epilogue::Bias, &mut workspace)
+            .unwrap();
+        assert_eq!((output[0], output[2]), (0.5, 4.5));
+        assert!(output[1].is_nan());
+        let layer = PackedI16::pack(cpu, &[1.0, 1.0], Some(&[0.5]), 1, 2).unwrap();
         cpu.linear_i16(&layer, &input, &mut output, Epilogue::Bias, &mut workspace)
             .unwrap();
         assert_eq!((output[0], output[2]), (0.5, 4.5));
         assert!(output[1].is_nan());
+    }
+}
+
+/// 16 bits are the same whole numbers whatever multiplies them, so that a vector does not
+/// depend on the machine by more than f32's rounding in between.
+#[test]
+fn sums_of_16_bits_are_equal_on_every_set() {
+    let (rows, inputs, outputs) = (37, 100, 50);
+    let (weight, input) = (noise(outputs * inputs, 1), noise(rows * inputs, 2));
+    let mut first: Option<Vec<f32>> = None;
+    for cpu in sets() {
+        let layer = PackedI16::pack(cpu, &weight, None, outputs, inputs).unwrap();
+        let mut output = vec![0.0; rows * outputs];
+        let mut workspace = Workspace::default();
+        cpu.linear_i16(&layer, &input, &mut output, Epilogue::Bias, &mut workspace)
+            .unwrap();
+        assert_eq!(
+            &output,
+            first.get_or_insert_with(|| output.clone()),
+            "{cpu:?}"
+        );
     }
 }
 
@@ -343,11 +379,11 @@ fn refuses_what_does_not_fit_by_name() {
         ShapeError::Empty { what: "outputs" }
     );
     assert_eq!(
-        PackedI16::pack(&[1.0, f32::NAN], None, 2, 1).unwrap_err(),
+        PackedI16::pack(Cpu::detect(), &[1.0, f32::NAN], None, 2, 1).unwrap_err(),
         ShapeError::NotFinite { output: 1 }
     );
     assert_eq!(
-        PackedI16::pack(&vec![0.0; 262_177], None, 1, 262_177).unwrap_err(),
+        PackedI16::pack(Cpu::detect(), &vec![0.0; 262_177], None, 1, 262_177).unwrap_err(),
         ShapeError::Depth {
             inputs: 262_177,
             most: 262_176

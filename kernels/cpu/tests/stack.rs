@@ -126,8 +126,8 @@ impl Parameters {
     }
 }
 
-fn stack(mode: Mode, layers: &[LayerWeights<'_>]) -> Stack {
-    let mut stack = Stack::new(mode, HEADS, WIDE);
+fn stack(cpu: Cpu, mode: Mode, layers: &[LayerWeights<'_>]) -> Stack {
+    let mut stack = Stack::new(cpu, mode, HEADS, WIDE);
     for layer in layers {
         stack.push(layer).unwrap();
     }
@@ -163,11 +163,15 @@ fn a_group_is_what_each_sequence_is_alone() {
     }
 
     let mut activations = Activations::default();
-    for (mode, worst, error) in [(Mode::F32, 1.0 - 1e-11, 2e-5), (Mode::I16, 0.999_99, 2e-2)] {
-        let stack = stack(mode, &weights);
+    for (mode, worst, error) in [
+        (Mode::F32, 1.0 - 1e-11, 2e-5),
+        (Mode::I16, 0.999_99, 2e-2),
+        (Mode::Int8, 0.995, 1.0),
+    ] {
         for cpu in Level::ALL.into_iter().filter_map(Cpu::with) {
+            let stack = stack(cpu, mode, &weights);
             let mut hidden = input.clone();
-            let done = stack.run(cpu, &mut hidden, &lengths, None, &mut activations, || true);
+            let done = stack.run(&mut hidden, &lengths, None, &mut activations, || true);
             assert_eq!(done, Ok(true));
             for (found, expected) in hidden.chunks_exact(HIDDEN).zip(&rows) {
                 let cosine = cosine(found, expected);
@@ -186,16 +190,15 @@ fn a_group_is_what_each_sequence_is_alone() {
 #[test]
 fn stops_when_told_and_refuses_lengths_that_do_not_fit() {
     let parameters = Parameters::new(&mut 3);
-    let stack = stack(Mode::F32, &[parameters.weights()]);
+    let stack = stack(Cpu::detect(), Mode::F32, &[parameters.weights()]);
     let activations = &mut Activations::default();
-    let cpu = Cpu::detect();
     let mut hidden = vec![1.0; 2 * HIDDEN];
     assert_eq!(
-        stack.run(cpu, &mut hidden, &[2], None, activations, || false),
+        stack.run(&mut hidden, &[2], None, activations, || false),
         Ok(false)
     );
     assert_eq!(hidden, vec![1.0; 2 * HIDDEN]);
-    let error = stack.run(cpu, &mut hidden, &[1], None, activations, || true);
+    let error = stack.run(&mut hidden, &[1], None, activations, || true);
     let (expected, found) = (HIDDEN, 2 * HIDDEN);
     assert_eq!(
         error,

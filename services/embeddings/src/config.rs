@@ -25,7 +25,7 @@ pub struct EmbeddingsConfig {
     /// most. The number of processor cores when absent.
     pub worker_threads: Option<NonZeroUsize>,
     /// How the model's layers are multiplied: `i16` is several times as fast as `f32` at
-    /// a cosine of 0.99995 to it.
+    /// a cosine of 0.99995 to it, `int8` faster still at 0.99.
     pub arithmetic: Arithmetic,
     /// Requests that may wait for a worker; one more is refused with
     /// `RESOURCE_EXHAUSTED`.
@@ -41,6 +41,8 @@ pub enum Arithmetic {
     /// 16-bit whole numbers with exact sums.
     #[default]
     I16,
+    /// 8-bit whole numbers.
+    Int8,
 }
 
 impl From<Arithmetic> for signalbox_encoder::Arithmetic {
@@ -48,6 +50,7 @@ impl From<Arithmetic> for signalbox_encoder::Arithmetic {
         match arithmetic {
             Arithmetic::F32 => Self::F32,
             Arithmetic::I16 => Self::I16,
+            Arithmetic::Int8 => Self::Int8,
         }
     }
 }

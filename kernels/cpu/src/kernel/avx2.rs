@@ -6,17 +6,18 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_broadcast_ss, _mm256_fmadd_ps,
-    _mm256_load_ps, _mm256_load_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_setzero_ps,
-    _mm256_setzero_si256, _mm256_storeu_ps, _mm256_storeu_si256,
+    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_and_si256, _mm256_broadcast_ss,
+    _mm256_fmadd_ps, _mm256_load_ps, _mm256_load_si256, _mm256_madd_epi16, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi16,
+    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
 use super::{
-    AHEAD, Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions, row_methods,
+    AHEAD, Kernel, Panels, Rows, Shape, check_tile, for_rows, in_steps, row_functions, row_methods,
 };
 use crate::{
-    math::Finish,
-    pack::{PairRow, Row},
+    math::{Finish, Units},
+    pack::{PairRow, QuadRow, Row},
 };
 
 row_functions!("avx2,fma");
@@ -185,6 +186,51 @@ fn product_i16_six(
     store_i32(sums, output, stride);
 }
 
+/// Bytes are widened to 16 bits, the even ones and the odd ones of each quad: the one
+/// instruction that multiplies bytes, `vpmaddubsw`, saturates at sums that occur. So
+/// this is no faster than 16-bit weights, but takes half their memory.
+#[target_feature(enable = "avx2")]
+fn product_i8<const ROWS: usize, const PANELS: usize>(
+    a: Rows<'_, [u8; 4]>,
+    b: Panels<'_, QuadRow>,
+    output: &mut [i32],
+    stride: usize,
+) {
+    check_tile(&a, &b, output, stride, ROWS, PANELS);
+    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+    let (values, rows) = (a.values.as_ptr().cast::<i32>(), b.rows.as_ptr());
+    let low_bytes = _mm256_set1_epi16(0xff);
+    for k in 0..b.depth {
+        _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(k + AHEAD).cast());
+        // SAFETY: k < depth, which `check_tile` found to lie inside; a `QuadRow` is 64
+        // bytes, aligned to 64.
+        let weights = unsafe {
+            let row = rows.add(k).cast::<__m256i>();
+            [_mm256_load_si256(row), _mm256_load_si256(row.add(1))]
+        };
+        let odd = weights.map(|w| _mm256_srai_epi16::<8>(w));
+        let even = weights.map(|w| _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)));
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: i < ROWS and k < depth, which `check_tile` found to lie inside;
+            // a quad is as long as an i32 and read without need of alignment.
+            let quad = unsafe { values.add(i * a.stride + k).read_unaligned() };
+            let quad = _mm256_set1_epi32(quad);
+            let (evens, odds) = (
+                _mm256_and_si256(quad, low_bytes),
+                _mm256_srli_epi16::<8>(quad),
+            );
+            for half in 0..2 {
+                let products = _mm256_add_epi32(
+                    _mm256_madd_epi16(evens, even[half]),
+                    _mm256_madd_epi16(odds, odd[half]),
+                );
+                sums[half] = _mm256_add_epi32(sums[half], products);
+            }
+        }
+    }
+    store_i32(sums, output, stride);
+}
+
 /// Writes a tile's sums to rows of the output.
 #[target_feature(enable = "avx2")]
 fn store_i32<const ROWS: usize>(sums: [[__m256i; 2]; ROWS], output: &mut [i32], stride: usize) {
@@ -199,6 +245,13 @@ fn store_i32<const ROWS: usize>(sums: [[__m256i; 2]; ROWS], output: &mut [i32], 
 }
 
 impl Kernel for Avx2 {
+    const BYTES: Shape = Shape {
+        rows: 4,
+        panels: 1,
+        unit: 1,
+    };
+    type Session = ();
+
     const ROWS: usize = 6;
     const PANELS: usize = 1;
     // 144 KiB of 384 values each: caches of 512 KiB hold it beside weights and output.
@@ -221,6 +274,19 @@ impl Kernel for Avx2 {
         } else {
             for_rows!(a.count, product_i16, 1, [1 2 3 4 5], (a, b, output, stride));
         }
+    }
+
+    fn session(self) {}
+
+    fn product_i8(
+        self,
+        (): &(),
+        a: Rows<'_, [u8; 4]>,
+        b: Panels<'_, QuadRow>,
+        output: &mut [i32],
+        stride: usize,
+    ) {
+        for_rows!(a.count, product_i8, 1, [1 2 3 4], (a, b, output, stride));
     }
 
     row_methods!();

@@ -6,21 +6,19 @@
 //! AVX2 and needs half as many.
 
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
-    _mm512_load_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps,
+    _mm512_load_ps, _mm512_load_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use super::{
-    AHEAD, COLUMNS, Kernel, Panels, Rows, check_tile, for_rows, in_steps, row_functions,
-    row_methods,
+    AHEAD, COLUMNS, Kernel, Panels, Rows, Shape, check_tile, for_rows, in_steps, row_methods,
+    wide as rows,
 };
 use crate::{
-    math::Finish,
-    pack::{PairRow, Row},
+    math::{Finish, Units},
+    pack::{PairRow, QuadRow, Row},
 };
-
-row_functions!("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma");
 
 /// A processor with the AVX-512 subsets F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy)]
@@ -120,7 +118,55 @@ fn product_i16<const ROWS: usize, const PANELS: usize>(
     }
 }
 
+/// As [`product_i16`], four bytes at a step.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn product_i8<const ROWS: usize, const PANELS: usize>(
+    a: Rows<'_, [u8; 4]>,
+    b: Panels<'_, QuadRow>,
+    output: &mut [i32],
+    stride: usize,
+) {
+    check_tile(&a, &b, output, stride, ROWS, PANELS);
+    let mut sums = [[_mm512_setzero_si512(); PANELS]; ROWS];
+    let values = a.values.as_ptr().cast::<i32>();
+    let rows = b.rows.as_ptr();
+    in_steps!(b.depth, |k| {
+        let mut weights = [_mm512_setzero_si512(); PANELS];
+        for (p, weights) in weights.iter_mut().enumerate() {
+            if ROWS <= 8 {
+                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
+            }
+            // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
+            // inside; a `QuadRow` is 64 bytes, aligned to 64.
+            *weights = unsafe { _mm512_load_si512(rows.add(p * b.stride + k).cast::<__m512i>()) };
+        }
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: i < ROWS and k < depth, which `check_tile` found to lie inside;
+            // a quad is as long as an i32 and read without need of alignment.
+            let quad = unsafe { values.add(i * a.stride + k).read_unaligned() };
+            let quad = _mm512_set1_epi32(quad);
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                *sum = _mm512_dpbusd_epi32(*sum, quad, weights);
+            }
+        }
+    });
+    for (i, sums) in sums.into_iter().enumerate() {
+        for (p, sum) in sums.into_iter().enumerate() {
+            let place = &mut output[i * stride + p * COLUMNS..][..COLUMNS];
+            // SAFETY: the slice above is 16 values of 4 bytes long.
+            unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), sum) };
+        }
+    }
+}
+
 impl Kernel for Avx512 {
+    const BYTES: Shape = Shape {
+        rows: 10,
+        panels: 2,
+        unit: 1,
+    };
+    type Session = ();
+
     const ROWS: usize = 10;
     const PANELS: usize = 2;
     // 390 KiB of 384 values each: these processors have caches of 1 MiB and more, and
@@ -146,6 +192,23 @@ impl Kernel for Avx512 {
             for_rows!(a.count, product_i16, 2, [1 2 3 4 5 6 7 8 9 10], (a, b, output, stride));
         } else {
             for_rows!(a.count, product_i16, 1, [1 2 3 4 5 6 7 8 9 10], (a, b, output, stride));
+        }
+    }
+
+    fn session(self) {}
+
+    fn product_i8(
+        self,
+        (): &(),
+        a: Rows<'_, [u8; 4]>,
+        b: Panels<'_, QuadRow>,
+        output: &mut [i32],
+        stride: usize,
+    ) {
+        if b.count == 2 {
+            for_rows!(a.count, product_i8, 2, [1 2 3 4 5 6 7 8 9 10], (a, b, output, stride));
+        } else {
+            for_rows!(a.count, product_i8, 1, [1 2 3 4 5 6 7 8 9 10], (a, b, output, stride));
         }
     }
 

@@ -8,20 +8,26 @@
 //! `row_functions!` line, a variant of `Level`, and an arm in `Cpu`'s two matches.
 
 use crate::{
-    math::Finish,
-    pack::{PairRow, Row},
+    math::{Finish, Units},
+    pack::{PairRow, QuadRow, Row},
 };
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 /// Columns of a panel.
 pub(crate) const COLUMNS: usize = 16;
 /// The most rows of any set's tile.
 pub(crate) const MAX_ROWS: usize = 10;
+/// The most rows of any set's tile of bytes.
+pub(crate) const MAX_BYTE_ROWS: usize = 32;
 /// The most panels of any set's tile.
 pub(crate) const MAX_PANELS: usize = 2;
 
@@ -49,8 +55,31 @@ pub(crate) struct Panels<'a, T> {
     pub(crate) depth: usize,
 }
 
+/// The shape of a tile of products of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The most rows.
+    pub(crate) rows: usize,
+    /// The most panels.
+    pub(crate) panels: usize,
+    /// Rows of activations that are there beyond the last, to be read and not used:
+    /// up to the next multiple of this.
+    pub(crate) unit: usize,
+}
+
 /// One instruction set. A value of the type is the proof that the processor has it.
 pub(crate) trait Kernel: Copy {
+    /// The tile of [`Self::product_i8`].
+    const BYTES: Shape;
+    /// The tile of [`Self::product_split`].
+    const SPLIT: Shape = Shape {
+        rows: 1,
+        panels: 1,
+        unit: 1,
+    };
+    /// What a thread must hold while it multiplies bytes.
+    type Session;
+
     /// The most rows of a tile.
     const ROWS: usize;
     /// The most panels of a tile.
@@ -71,11 +100,42 @@ pub(crate) trait Kernel: Copy {
         stride: usize,
     );
 
+    /// Makes the calling thread ready for products of bytes.
+    fn session(self) -> Self::Session;
+
+    /// As [`Self::product_f32`] over quads of k: unsigned bytes of `a` times signed ones
+    /// of `b`, summed in i32 (wrapping). May write a whole tile of the output: panels and
+    /// rows that are not there get anything.
+    fn product_i8(
+        self,
+        session: &Self::Session,
+        a: Rows<'_, [u8; 4]>,
+        b: Panels<'_, QuadRow>,
+        output: &mut [i32],
+        stride: usize,
+    );
+
+    /// The products of [`Self::product_i16`], where each number comes as its high byte
+    /// (signed) in the first and its low byte (unsigned) in the second of each two.
+    fn product_split(
+        self,
+        _: &Self::Session,
+        a: [Rows<'_, [u8; 4]>; 2],
+        b: [Panels<'_, QuadRow>; 2],
+        output: &mut [i32],
+        stride: usize,
+    ) {
+        portable::product_split(a, b, output, stride);
+    }
+
     fn finish_f32(self, tile: &[f32], finish: Finish<'_>);
-    fn finish_i32(self, tile: &[i32], rows: &[f32], columns: &[f32], finish: Finish<'_>);
+    fn finish_i32(self, tile: &[i32], units: Units<'_>, finish: Finish<'_>);
     fn gelu(self, values: &mut [f32]);
     fn amax(self, values: &[f32]) -> f32;
     fn quantise(self, values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]);
+    fn split(self, values: &[f32], inverse: f32, high: &mut [[u8; 4]], low: &mut [[u8; 4]]);
+    fn range(self, values: &[f32]) -> [f32; 2];
+    fn quantise_u8(self, values: &[f32], inverse: f32, zero: i32, bytes: &mut [[u8; 4]]);
     fn softmax(self, row: &mut [f32]) -> f32;
     fn scaled(self, tile: &[f32], factor: f32, output: &mut [f32]);
     fn add(self, row: &mut [f32], other: &[f32]);
@@ -87,20 +147,15 @@ pub(crate) trait Kernel: Copy {
 macro_rules! row_functions {
     ($features:literal) => {
         mod rows {
-            use crate::math::{self, Finish};
+            use crate::math::{self, Finish, Units};
 
             #[target_feature(enable = $features)]
             pub(super) fn finish_f32(tile: &[f32], finish: Finish<'_>) {
                 math::finish_f32::<true>(tile, finish);
             }
             #[target_feature(enable = $features)]
-            pub(super) fn finish_i32(
-                tile: &[i32],
-                rows: &[f32],
-                columns: &[f32],
-                finish: Finish<'_>,
-            ) {
-                math::finish_i32::<true>(tile, rows, columns, finish);
+            pub(super) fn finish_i32(tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+                math::finish_i32::<true>(tile, units, finish);
             }
             #[target_feature(enable = $features)]
             pub(super) fn gelu(values: &mut [f32]) {
@@ -113,6 +168,28 @@ macro_rules! row_functions {
             #[target_feature(enable = $features)]
             pub(super) fn quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]) {
                 math::quantise(values, inverse, pairs);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn split(
+                values: &[f32],
+                inverse: f32,
+                high: &mut [[u8; 4]],
+                low: &mut [[u8; 4]],
+            ) {
+                math::split(values, inverse, high, low);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn range(values: &[f32]) -> [f32; 2] {
+                math::range(values)
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn quantise_u8(
+                values: &[f32],
+                inverse: f32,
+                zero: i32,
+                bytes: &mut [[u8; 4]],
+            ) {
+                math::quantise_u8(values, inverse, zero, bytes);
             }
             #[target_feature(enable = $features)]
             pub(super) fn softmax(row: &mut [f32]) -> f32 {
@@ -140,10 +217,13 @@ macro_rules! row_methods {
     () => {
         row_methods! {
             finish_f32(tile: &[f32], finish: Finish<'_>);
-            finish_i32(tile: &[i32], units: &[f32], columns: &[f32], finish: Finish<'_>);
+            finish_i32(tile: &[i32], units: Units<'_>, finish: Finish<'_>);
             gelu(values: &mut [f32]);
             amax(values: &[f32]) -> f32;
             quantise(values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]);
+            split(values: &[f32], inverse: f32, high: &mut [[u8; 4]], low: &mut [[u8; 4]]);
+            range(values: &[f32]) -> [f32; 2];
+            quantise_u8(values: &[f32], inverse: f32, zero: i32, bytes: &mut [[u8; 4]]);
             softmax(row: &mut [f32]) -> f32;
             scaled(tile: &[f32], factor: f32, output: &mut [f32]);
             add(row: &mut [f32], other: &[f32]);
@@ -182,6 +262,10 @@ pub(crate) fn check_tile<A, B, C>(
 /// A tile of sums, on the stack and in the first-level cache.
 #[repr(align(64))]
 pub(crate) struct Tile<T>(pub(crate) [T; MAX_ROWS * MAX_PANELS * COLUMNS]);
+
+/// A tile of sums of bytes' products, of the largest shape of any set.
+#[repr(align(64))]
+pub(crate) struct ByteTile(pub(crate) [i32; MAX_BYTE_ROWS * MAX_PANELS * COLUMNS]);
 
 /// Calls `$function::<rows, panels>` for the row count at hand: the kernels' loops are
 /// unrolled for each.

@@ -1,9 +1,9 @@
 //! Plain Rust for any processor, and the twin that the vector kernels are held to.
 
-use super::{COLUMNS, Kernel, Panels, Rows};
+use super::{COLUMNS, Kernel, Panels, Rows, Shape};
 use crate::{
-    math::{self, Finish},
-    pack::{PairRow, Row},
+    math::{self, Finish, Units},
+    pack::{PairRow, QuadRow, Row},
 };
 
 /// Any processor.
@@ -32,7 +32,44 @@ fn product<A: Copy, B, C: Copy + Default>(
     }
 }
 
+/// The twin of `product_split`: puts the bytes together again.
+pub(super) fn product_split(
+    [high, low]: [Rows<'_, [u8; 4]>; 2],
+    [high_weights, low_weights]: [Panels<'_, QuadRow>; 2],
+    output: &mut [i32],
+    stride: usize,
+) {
+    let whole = |high: u8, low: u8| i32::from(i16::from_be_bytes([high, low]));
+    for row in 0..high.count {
+        for panel in 0..high_weights.count {
+            let mut sums = [0i32; COLUMNS];
+            for k in 0..high_weights.depth {
+                let (high, low) = (
+                    high.values[row * high.stride + k],
+                    low.values[row * low.stride + k],
+                );
+                let high_row = &high_weights.rows[panel * high_weights.stride + k];
+                let low_row = &low_weights.rows[panel * low_weights.stride + k];
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    for i in 0..4 {
+                        let weight = whole(high_row.0[j][i], low_row.0[j][i]);
+                        *sum = sum.wrapping_add(whole(high[i], low[i]) * weight);
+                    }
+                }
+            }
+            output[row * stride + panel * COLUMNS..][..COLUMNS].copy_from_slice(&sums);
+        }
+    }
+}
+
 impl Kernel for Portable {
+    const BYTES: Shape = Shape {
+        rows: 6,
+        panels: 1,
+        unit: 1,
+    };
+    type Session = ();
+
     const ROWS: usize = 6;
     const PANELS: usize = 1;
     // 144 KiB of 384 values each: caches of 512 KiB hold it beside weights and output.
@@ -62,12 +99,31 @@ impl Kernel for Portable {
         });
     }
 
+    fn session(self) {}
+
+    fn product_i8(
+        self,
+        (): &(),
+        a: Rows<'_, [u8; 4]>,
+        b: Panels<'_, QuadRow>,
+        output: &mut [i32],
+        stride: usize,
+    ) {
+        product(a, b, output, stride, |sums: &mut [i32; COLUMNS], a, b| {
+            for (sum, b) in sums.iter_mut().zip(&b.0) {
+                for (a, b) in a.iter().zip(b) {
+                    *sum = sum.wrapping_add(i32::from(*a) * i32::from(b.cast_signed()));
+                }
+            }
+        });
+    }
+
     fn finish_f32(self, tile: &[f32], finish: Finish<'_>) {
         math::finish_f32::<false>(tile, finish);
     }
 
-    fn finish_i32(self, tile: &[i32], rows: &[f32], columns: &[f32], finish: Finish<'_>) {
-        math::finish_i32::<false>(tile, rows, columns, finish);
+    fn finish_i32(self, tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+        math::finish_i32::<false>(tile, units, finish);
     }
 
     fn gelu(self, values: &mut [f32]) {
@@ -80,6 +136,18 @@ impl Kernel for Portable {
 
     fn quantise(self, values: &[f32], inverse: f32, pairs: &mut [[i16; 2]]) {
         math::quantise(values, inverse, pairs);
+    }
+
+    fn split(self, values: &[f32], inverse: f32, high: &mut [[u8; 4]], low: &mut [[u8; 4]]) {
+        math::split(values, inverse, high, low);
+    }
+
+    fn range(self, values: &[f32]) -> [f32; 2] {
+        math::range(values)
+    }
+
+    fn quantise_u8(self, values: &[f32], inverse: f32, zero: i32, bytes: &mut [[u8; 4]]) {
+        math::quantise_u8(values, inverse, zero, bytes);
     }
 
     fn softmax(self, row: &mut [f32]) -> f32 {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{COLUMNS, Kernel, Panels, Rows, portable::Portable};
 use crate::{
     dispatch::{Cpu, Level, dispatch},
-    math::Finish,
-    pack::{PairRow, Row},
+    math::{Finish, Units},
+    pack::{PairRow, QUADS, QuadRow, Row},
 };
 
 fn sets() -> Vec<Cpu> {
@@ -99,6 +99,65 @@ fn product_i16<K: Kernel>(kernel: K, shape: [usize; 3], slack: usize, seed: u32)
     output
 }
 
+/// Sums of bytes (`split` takes two planes of each for one number), as the layers'
+/// loops ask for them: rows filled up to the set's unit, depth to whole tiles.
+fn product_bytes<K: Kernel>(kernel: K, shape: [usize; 3], split: bool, seed: u32) -> Vec<i32> {
+    let [rows, panels, tiles] = shape;
+    let depth = tiles * QUADS;
+    let tile = if split { K::SPLIT } else { K::BYTES };
+    let planes = |seed| -> [Vec<[u8; 4]>; 2] {
+        let whole = whole(rows.next_multiple_of(tile.unit) * depth * 4, seed);
+        let plane = |byte: usize| -> Vec<u8> {
+            whole
+                .iter()
+                .map(|number| number.to_be_bytes()[byte])
+                .collect()
+        };
+        [plane(0), plane(1)].map(|plane| plane.as_chunks().0.to_vec())
+    };
+    let a = planes(seed);
+    let whole_weights = whole(panels * depth * COLUMNS * 4, seed + 2);
+    let b = [0, 1].map(|byte: usize| -> Vec<QuadRow> {
+        let plane: Vec<u8> = whole_weights
+            .iter()
+            .map(|w| w.to_be_bytes()[byte])
+            .collect();
+        let rows = plane.as_chunks().0.as_chunks().0;
+        rows.iter().map(|row| QuadRow(*row)).collect()
+    });
+    let session = kernel.session();
+    let stride = panels * COLUMNS;
+    let mut output = vec![0; rows * stride];
+    for (row, rows) in crate::linear::steps(rows, tile.rows) {
+        for (panel, panels) in crate::linear::steps(panels, tile.panels) {
+            let a = a.each_ref().map(|values| Rows {
+                values: &values[row * depth..],
+                stride: depth,
+                count: rows,
+            });
+            let b = b.each_ref().map(|rows| Panels {
+                rows: &rows[panel * depth..],
+                stride: depth,
+                count: panels,
+                depth,
+            });
+            let mut sums = vec![0; tile.rows.max(rows) * tile.panels * COLUMNS];
+            let tile_stride = tile.panels * COLUMNS;
+            if split {
+                kernel.product_split(&session, a, b, &mut sums, tile_stride);
+            } else {
+                kernel.product_i8(&session, a[0], b[0], &mut sums, tile_stride);
+            }
+            for i in 0..rows {
+                let columns = panels * COLUMNS;
+                output[(row + i) * stride + panel * COLUMNS..][..columns]
+                    .copy_from_slice(&sums[i * tile_stride..][..columns]);
+            }
+        }
+    }
+    output
+}
+
 fn close(found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.len(), expected.len());
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -142,12 +201,27 @@ proptest! {
     }
 
     #[test]
+    fn products_of_bytes_are_the_twins_to_the_bit(
+        rows in 1usize..=40, panels in 1usize..=3, tiles in 1usize..4, split: bool,
+        seed in 1u32..1_000_000,
+    ) {
+        // The rows beyond the last, which a set may read, are of random numbers too.
+        let shape = [rows, panels, tiles];
+        let expected = product_bytes(Portable, shape, split, seed);
+        for cpu in sets() {
+            let found = dispatch!(cpu, kernel => product_bytes(kernel, shape, split, seed));
+            prop_assert_eq!(&found, &expected);
+        }
+    }
+
+    #[test]
     fn finished_tiles_agree_with_the_twin(
-        rows in 1usize..=10, columns in 1usize..=32, add: bool, gelu: bool,
+        rows in 1usize..=10, columns in 1usize..=32, add: bool, gelu: bool, shifted: bool,
         seed in 1u32..1_000_000,
     ) {
         let (tile, bias) = (values(rows * 32, seed), values(columns, seed + 2));
         let units = values(rows.max(columns), seed + 4);
+        let zeros: Vec<i32> = units.iter().map(|v| (v * 255.0) as i32).collect();
         let sums: Vec<i32> = tile.iter().map(|v| (v * 1e4) as i32).collect();
         let before = values(rows * (columns + 1), seed + 6);
         let run = |cpu: Cpu, integers: bool| {
@@ -157,7 +231,14 @@ proptest! {
                 output_stride: columns + 1, add, gelu,
             };
             dispatch!(cpu, kernel => if integers {
-                kernel.finish_i32(&sums, &units[..rows], &units[..columns], finish);
+                let some = |count| if shifted { &zeros[..count] } else { &[] };
+                let units = Units {
+                    rows: &units[..rows],
+                    columns: &units[..columns],
+                    zeros: some(rows),
+                    sums: some(columns),
+                };
+                kernel.finish_i32(&sums, units, finish);
             } else {
                 kernel.finish_f32(&tile, finish);
             });
@@ -209,6 +290,26 @@ proptest! {
                 kernel.quantise(&row, 8191.0 / kernel.amax(&row), &mut found);
                 twin.quantise(&row, 8191.0 / twin.amax(&row), &mut expected);
                 prop_assert_eq!(found, expected);
+
+                let found = kernel.range(&row);
+                prop_assert_eq!(found, twin.range(&row));
+                prop_assert!(row.iter().all(|v| (found[0]..=found[1]).contains(v)));
+
+                let quads = count.div_ceil(4);
+                let inverse = 255.0 / (found[1] - found[0]);
+                let zero = (-found[0] * inverse).round() as i32;
+                let (mut found, mut expected) = (vec![[9u8; 4]; quads], vec![[9u8; 4]; quads]);
+                kernel.quantise_u8(&row, inverse, zero, &mut found);
+                twin.quantise_u8(&row, inverse, zero, &mut expected);
+                prop_assert_eq!(&found, &expected);
+
+                let (mut high, mut low) = (found.clone(), found.clone());
+                kernel.split(&row, 8191.0 / kernel.amax(&row), &mut high, &mut low);
+                let mut pairs = vec![[9i16; 2]; 2 * quads];
+                twin.quantise(&row, 8191.0 / twin.amax(&row), &mut pairs);
+                let bytes = high.as_flattened().iter().zip(low.as_flattened());
+                let whole: Vec<i16> = bytes.map(|(h, l)| i16::from_be_bytes([*h, *l])).collect();
+                prop_assert_eq!(&whole[..], pairs.as_flattened());
             });
         }
     }

@@ -66,12 +66,13 @@ impl Bert {
             count: config.heads,
             width: hidden / config.heads,
         };
-        let mut layers = Stack::new(arithmetic.mode(), heads, config.intermediate);
+        let cpu = Cpu::detect();
+        let mut layers = Stack::new(cpu, arithmetic.mode(), heads, config.intermediate);
         for index in 0..config.layers {
             push_layer(&mut layers, weights, index, config)?;
         }
         Ok(Self {
-            cpu: Cpu::detect(),
+            cpu,
             hidden,
             words: weights.matrix(WORDS, config.vocabulary, hidden)?,
             positions,
@@ -109,7 +110,7 @@ impl Architecture for Bert {
         }
         let (lengths, activations) = (group.lengths(), &mut scratch.activations);
         let layers = &self.layers;
-        if layers.run(self.cpu, hidden, lengths, None, activations, keep_on)? {
+        if layers.run(hidden, lengths, None, activations, keep_on)? {
             Ok(())
         } else {
             Err(EncodeError::Cancelled)
