@@ -47,6 +47,8 @@ def parse():
     parser.add_argument("--accuracy", action="store_true", help="compare vectors instead of speed")
     options = parser.parse_args()
     options.kinds, options.limit_ms = KINDS, 40
+    if options.accuracy and options.json:  # beside the figures of speed, not over them
+        options.json = options.json.with_stem(options.json.stem + "-accuracy")
     if options.smoke:
         options.rounds, options.tokens, options.texts, options.limit_ms = 1, 600, 64, 5
     return options
