@@ -75,6 +75,13 @@ load-embeddings: models ## Embeddings over the wire: throughput, latency, fairne
 	@$(TARGET)/release/signalbox-bench-embeddings-load $(TARGET)/release/signalbox-embeddings \
 	  --json $(TARGET)/bench/embeddings-load.json
 
+.PHONY: bench-embeddings
+bench-embeddings: build models ## Our encoder beside ONNX Runtime, PyTorch and candle; ARGS="--accuracy" compares vectors
+	@tools/setup/bench-embeddings.sh
+	@cargo build --quiet --release --locked -p signalbox-bench-embeddings
+	@$(SIGNALBOX_TOOLS_DIR)/bench-embeddings/bin/python tools/bench-embeddings/run.py \
+	  $(TARGET)/release/signalbox-bench-embeddings --json $(TARGET)/bench/embeddings.json $(ARGS)
+
 .PHONY: bench-transcode
 bench-transcode: ## JSON to protobuf and back, beside two peers
 	cargo run --release --locked -p signalbox-bench-transcode

@@ -36,6 +36,12 @@ build_files() {
     git ls-files '*.bazel' '*.bzl' | xargs "$tools/bin/buildifier" -mode=check -lint=warn
 }
 
+embeddings_bench() {
+  "$tools/python/bin/python" tools/bench-embeddings/run_test.py &&
+    "$tools/python/bin/python" tools/bench-embeddings/run.py \
+      "$target/debug/signalbox-bench-embeddings" --smoke
+}
+
 # The tests run several models at once on all cores; one thread for each is fastest
 # (docs/benchmarks/local-model.md).
 export RAYON_NUM_THREADS=1
@@ -55,6 +61,7 @@ step "build" cargo build --workspace --bins --locked
 step "models" "$target/debug/signalbox" models pull
 step "OpenAPI breaks nothing" env SIGNALBOX_BINARIES="$target/debug" tools/checks/baseline.sh openapi
 step "reference embeddings" "$tools/python/bin/python" tools/fixtures/embeddings_reference.py --check
+step "embeddings bench runs" embeddings_bench
 step "tests" cargo test --workspace --locked --no-fail-fast
 step "contracts" tools/contracts.sh
 # Setting Bazel up needs root, where there is none; CI has no excuse.
