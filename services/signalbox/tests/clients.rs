@@ -110,7 +110,7 @@ fn curl_reaches_every_rest_path() {
     let platform = Platform::start(&[]);
     let question = json!([{"role": "user", "content": "Say hello."}]);
     let chat = json!({"model": "auto", "messages": question, "max_tokens": 8, "user": "curl"});
-    let cases: [Case; 21] = [
+    let cases: [Case; 22] = [
         (
             "POST",
             "/v1/chat/completions",
