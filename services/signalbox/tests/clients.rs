@@ -127,7 +127,7 @@ fn curl_reaches_every_rest_path() {
     let platform = Platform::start(&[]);
     let question = json!([{"role": "user", "content": "Say hello."}]);
     let chat = json!({"model": "auto", "messages": question, "max_tokens": 8, "user": "curl"});
-    let cases: [Case; 24] = [
+    let cases: [Case; 25] = [
         (
             "POST",
             "/v1/chat/completions",
@@ -257,34 +257,42 @@ fn curl_reaches_every_rest_path() {
             "POST",
             "/v1/embeddings/jobs",
             Some(json!({})),
-            501,
+            400,
             "/code",
-            json!(12),
+            json!(3),
         ),
-        ("GET", "/v1/embeddings/jobs", None, 501, "/code", json!(12)),
+        (
+            "POST",
+            "/v1/embeddings/jobs",
+            Some(json!({"model": "all-MiniLM-L6-v2", "input": ["a", ""]})),
+            200,
+            "/total_items",
+            json!(2),
+        ),
         (
             "GET",
-            "/v1/embeddings/jobs/7",
+            "/v1/embeddings/jobs",
             None,
-            501,
-            "/code",
-            json!(12),
+            200,
+            "/jobs/0/total_items",
+            json!(2),
         ),
+        ("GET", "/v1/embeddings/jobs/7", None, 404, "/code", json!(5)),
         (
             "POST",
             "/v1/embeddings/jobs/7:cancel",
             Some(json!({})),
-            501,
+            404,
             "/code",
-            json!(12),
+            json!(5),
         ),
         (
             "GET",
             "/v1/embeddings/jobs/7/results",
             None,
-            501,
+            404,
             "/code",
-            json!(12),
+            json!(5),
         ),
         (
             "POST",

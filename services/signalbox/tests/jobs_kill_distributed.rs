@@ -48,7 +48,7 @@ async fn two_workers_killed_again_and_again_lose_no_result_and_store_none_twice(
         while !jobs.last_mut().unwrap().go_on(&front.url, kills()).await {
             jobs.push(Watched::create(&front.url, &format!("job {kill}")).await);
         }
-        let victim = usize::from(random() % 2 == 0);
+        let victim = usize::from(random().is_multiple_of(2));
         // SIGKILL.
         drop(workers[victim].take());
         let job = jobs.last_mut().unwrap().look(&front.url).await;

@@ -449,7 +449,7 @@ async fn an_expired_job_is_gone_and_frees_its_key<B: Backend>(mut fixture: Fixtu
         fixture.store.cancel("alice", &old.spec.id).await
     ));
     let list = fixture.store.list("alice", None, 10).await.unwrap();
-    assert_eq!(list, [young.clone()]);
+    assert_eq!(list, std::slice::from_ref(&young));
     let again = fixture.create_with_key("alice", "k").await;
     assert!(matches!(again, Created::New(_)), "{again:?}");
     fixture.store.sweep().await.unwrap();
