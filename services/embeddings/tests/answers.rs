@@ -25,7 +25,9 @@ const TEXTS: [&str; 6] = [
 ];
 
 async fn client() -> EmbeddingsServiceClient<EmbeddingsServiceServer<Handler>> {
-    EmbeddingsServiceClient::new(service(engine().await))
+    let engine = engine().await;
+    let jobs = common::jobs(&engine).await;
+    EmbeddingsServiceClient::new(service(engine, jobs))
 }
 
 fn request(output_dtype: &str, encoding_format: &str) -> CreateEmbeddingsRequest {

@@ -470,10 +470,10 @@ async fn a_job_goes_on_where_it_was_when_the_service_starts_again() {
 #[tokio::test]
 async fn a_chunk_larger_than_a_request_is_refused_at_the_start() {
     let config = JobsConfig {
-        chunk_items: NonZeroU32::new(5_000).unwrap(),
+        chunk_items: NonZeroU32::new(20_000).unwrap(),
         ..JobsConfig::default()
     };
-    let engine = Engine::new(&EmbeddingsConfig::default(), []);
+    let engine = Engine::new(&EmbeddingsConfig::default(), []).unwrap();
     let error = Jobs::start(&config, Arc::new(engine)).await.err().unwrap();
     let words = error.to_string();
     assert!(words.starts_with("embeddings.jobs.chunk_items"), "{words}");

@@ -26,9 +26,10 @@ use tonic::{Code, Status, Streaming};
 
 type Client = EmbeddingsServiceClient<EmbeddingsServiceServer<Handler>>;
 
-fn client(config: &EmbeddingsConfig, model: impl Model + 'static) -> (Engine, Client) {
+async fn client(config: &EmbeddingsConfig, model: impl Model + 'static) -> (Engine, Client) {
     let engine = engine(config, model);
-    let client = EmbeddingsServiceClient::new(service(engine.clone()));
+    let jobs = fake::jobs(&engine).await;
+    let client = EmbeddingsServiceClient::new(service(engine.clone(), jobs));
     (engine, client)
 }
 
@@ -73,7 +74,7 @@ fn facts(error: &ItemError) -> (Code, String, Option<String>) {
 
 #[tokio::test]
 async fn every_text_is_answered_and_the_half_closed_stream_ends() {
-    let (_, client) = client(&one_thread(), Instantly);
+    let (_, client) = client(&one_thread(), Instantly).await;
     let texts = (0..500).map(|i| text(&format!("id-{i}"), "abc")).collect();
     let answers = all(client, texts).await;
     assert_eq!(answers.len(), 500);
@@ -92,13 +93,13 @@ async fn every_text_is_answered_and_the_half_closed_stream_ends() {
 
 #[tokio::test]
 async fn an_empty_stream_has_an_empty_answer() {
-    let (_, client) = client(&one_thread(), Instantly);
+    let (_, client) = client(&one_thread(), Instantly).await;
     assert_eq!(all(client, vec![]).await, []);
 }
 
 #[tokio::test]
 async fn the_first_messages_model_is_that_of_all_that_name_none() {
-    let (_, client) = client(&one_thread(), Instantly);
+    let (_, client) = client(&one_thread(), Instantly).await;
     let unnamed = |message: StreamEmbeddingsRequest| StreamEmbeddingsRequest {
         model: String::new(),
         ..message
@@ -117,7 +118,7 @@ async fn the_first_messages_model_is_that_of_all_that_name_none() {
 
 #[tokio::test]
 async fn a_bad_text_is_answered_with_its_error_and_the_stream_goes_on() {
-    let (_, client) = client(&one_thread(), Broken);
+    let (_, client) = client(&one_thread(), Broken).await;
     let unknown = StreamEmbeddingsRequest {
         model: "other".to_owned(),
         ..text("unknown", "abc")
@@ -163,7 +164,7 @@ async fn answers_may_overtake_each_other() {
         worker_threads: 2.try_into().ok(),
         ..Default::default()
     };
-    let (_, mut client) = client(&config, fake::Slow);
+    let (_, mut client) = client(&config, fake::Slow).await;
     let texts = tokio_stream::iter(vec![text("slow", "slow"), text("fast", "fast")]);
     let answers = client.stream_embeddings(texts).await.unwrap().into_inner();
     let mut answers = pin!(answers);
@@ -178,7 +179,7 @@ async fn nothing_is_read_while_the_window_is_full() {
         ..one_thread()
     };
     let (model, mut gates) = Gated::new();
-    let (_, mut client) = client(&config, model);
+    let (_, mut client) = client(&config, model).await;
     let read = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&read);
     let texts = futures_util::stream::iter(0..100).map(move |i| {
@@ -201,7 +202,7 @@ async fn nothing_is_read_while_the_window_is_full() {
 #[tokio::test]
 async fn a_client_that_goes_away_stops_all_its_work() {
     let (model, mut gates) = Gated::new();
-    let (engine, mut client) = client(&one_thread(), model);
+    let (engine, mut client) = client(&one_thread(), model).await;
     let endless = futures_util::stream::repeat_with(|| text("", "abc"));
     let answers = client
         .stream_embeddings(endless)
@@ -226,7 +227,7 @@ async fn a_stream_waits_for_room_where_a_call_would_be_refused() {
         max_bulk_requests: 1.try_into().unwrap(),
         ..one_thread()
     };
-    let (_, client) = client(&config, Instantly);
+    let (_, client) = client(&config, Instantly).await;
     let texts = (0..200).map(|i| text(&i.to_string(), "abcdef")).collect();
     let answers = all(client, texts).await;
     assert_eq!(answers.len(), 200);
@@ -235,7 +236,7 @@ async fn a_stream_waits_for_room_where_a_call_would_be_refused() {
 
 #[tokio::test]
 async fn a_text_that_comes_later_is_answered_when_it_comes() {
-    let (_, mut client) = client(&one_thread(), Instantly);
+    let (_, mut client) = client(&one_thread(), Instantly).await;
     let (send, texts) = mpsc::unbounded_channel();
     send.send(text("first", "a")).unwrap();
     let texts = UnboundedReceiverStream::new(texts);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[expect(dead_code, reason = "the model itself is not run here")]
+#[allow(dead_code, reason = "the model itself is not run here")]
 mod common;
 
 use std::sync::LazyLock;

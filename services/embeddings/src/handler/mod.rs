@@ -11,7 +11,7 @@ mod timing;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream::BoxStream};
-use signalbox_chassis::{ApiError, RequestContext};
+use signalbox_chassis::RequestContext;
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, CreateEmbeddingReductionRequest,
     CreateEmbeddingsRequest, CreateEmbeddingsResponse, DeleteEmbeddingReductionRequest,
@@ -150,10 +150,6 @@ fn terms(context: &RequestContext) -> Terms {
         deadline: context.deadline,
         ..Terms::default()
     }
-}
-
-fn unimplemented(rpc: &str) -> Status {
-    ApiError::unimplemented(&format!("EmbeddingsService.{rpc}")).into()
 }
 
 fn model_to_proto(card: &ModelCard) -> EmbeddingModel {

@@ -14,8 +14,9 @@ use std::{
 };
 
 use signalbox_embeddings::{
-    EmbeddingsConfig, Engine,
+    EmbeddingsConfig, Engine, Jobs,
     cache::CacheConfig,
+    jobs::JobsConfig,
     model::{Encoded, Model, ModelCard},
     request::{EmbedError, EmbedRequest, Inputs},
 };
@@ -49,6 +50,12 @@ pub(crate) fn one_thread() -> EmbeddingsConfig {
 /// An engine with one model, `m`.
 pub(crate) fn engine(config: &EmbeddingsConfig, model: impl Model + 'static) -> Engine {
     Engine::new(config, [(card("m"), Arc::new(model) as Arc<dyn Model>)]).unwrap()
+}
+
+/// Jobs of this engine, in memory.
+pub(crate) async fn jobs(engine: &Engine) -> Arc<Jobs> {
+    let jobs = Jobs::start(&JobsConfig::default(), Arc::new(engine.clone())).await;
+    Arc::new(jobs.unwrap())
 }
 
 pub(crate) fn texts(texts: &[&str]) -> EmbedRequest {
