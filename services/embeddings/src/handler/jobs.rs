@@ -133,7 +133,7 @@ fn to_proto(job: Job) -> EmbeddingJob {
         start_time: progress.started.map(timestamp),
         end_time: ended.map(timestamp),
         items_per_second: progress.rate(),
-        eta_seconds: progress.remaining(spec.total).map(whole),
+        eta_seconds: progress.remaining(spec.total).map_or(0, whole),
         error_message: progress.error,
         model: spec.model,
     }

@@ -11,7 +11,11 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::{sync::Notify, task, time::timeout};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task,
+    time::timeout,
+};
 
 use super::{
     Answer, Claim, Clock, Completion, Created, JobStore, Lease, OpenJobs,
@@ -29,9 +33,15 @@ use tables::Tables;
 /// How often a waiting worker looks for leases that ran out.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Most calls at work at a time; far more than there are threads.
+const CALLS: u32 = 1 << 20;
+
 /// A [`JobStore`] in a file or in memory.
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
+    /// A permit for each call at work. One whose asker is gone works on, and holds the
+    /// file open until it ends; closing waits for those.
+    calls: Arc<Semaphore>,
 }
 
 struct Inner {
@@ -86,6 +96,7 @@ impl EmbeddedStore {
                 lease,
                 clock,
             }),
+            calls: Arc::new(Semaphore::new(CALLS as usize)),
         })
     }
 
@@ -95,7 +106,14 @@ impl EmbeddedStore {
         work: impl FnOnce(&Inner) -> Result<T, JobError> + Send + 'static,
     ) -> Answer<'static, T> {
         let inner = Arc::clone(&self.inner);
-        let work = task::spawn_blocking(move || work(&inner));
+        let permit = Arc::clone(&self.calls).try_acquire_owned();
+        let work = task::spawn_blocking(move || {
+            let done = work(&inner);
+            // In this order: who waits for the permits waits for the file.
+            drop(inner);
+            drop(permit);
+            done
+        });
         Box::pin(async move { work.await.map_err(JobError::store)? })
     }
 }
@@ -271,7 +289,10 @@ impl JobStore for EmbeddedStore {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(async {
+            // Fails where the semaphore is closed, which it never is.
+            let _ = self.calls.acquire_many(CALLS).await;
+        })
     }
 }
 

@@ -129,7 +129,8 @@ pub trait JobStore: Send + Sync {
     /// How many jobs are not final.
     fn open_jobs(&self) -> Answer<'_, OpenJobs>;
 
-    /// Hands out nothing more, and tells others that this worker is gone.
+    /// Tells others that this worker is gone, and waits for calls that were given up and
+    /// still work. To be called once nobody claims any more.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
