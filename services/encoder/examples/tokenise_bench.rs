@@ -83,8 +83,10 @@ fn run(tokenizer: &Tokenizer, texts: &[String], repeats: usize) -> Result<usize,
     Ok(tokens)
 }
 
-/// Named lists of texts.
-fn kinds() -> Result<Vec<(String, Vec<String>)>, Box<dyn Error>> {
+/// A name and its texts.
+type Kind = (String, Vec<String>);
+
+fn kinds() -> Result<Vec<Kind>, Box<dyn Error>> {
     let lines = |path: &Path| -> Result<Vec<String>, std::io::Error> {
         Ok(fs::read_to_string(path)?
             .lines()

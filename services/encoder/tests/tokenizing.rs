@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "the model itself is not run here")]
 mod common;
 
 use std::sync::LazyLock;
