@@ -88,6 +88,13 @@ pub enum Arithmetic {
     Int8,
 }
 
+impl Arithmetic {
+    /// The name in the configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        signalbox_encoder::Arithmetic::from(self).as_str()
+    }
+}
+
 impl From<Arithmetic> for signalbox_encoder::Arithmetic {
     fn from(arithmetic: Arithmetic) -> Self {
         match arithmetic {

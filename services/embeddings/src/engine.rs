@@ -65,6 +65,8 @@ struct Inner {
     cache: Cache,
     reductions: Reductions,
     stream_window: usize,
+    /// What vectors depend on beside the model, for the cache.
+    options: String,
     scheduler: Scheduler,
 }
 
@@ -111,10 +113,14 @@ async fn load_model(
             source,
         })?;
     let info = encoder.info();
+    let mut matryoshka: Vec<u32> = (info.matryoshka_dimensions.iter())
+        .filter_map(|length| u32::try_from(*length).ok())
+        .collect();
+    matryoshka.sort_unstable();
     let card = ModelCard {
         name: served.name.clone(),
         revision: revision.await.map_err(|_| StartError::Interrupted)?,
-        matryoshka: Vec::new(),
+        matryoshka,
         dimensions: u32::try_from(info.dimensions).unwrap_or(u32::MAX),
         max_input_tokens: u32::try_from(info.max_tokens).unwrap_or(u32::MAX),
         pooling: info.pooling.as_str().to_owned(),
@@ -161,6 +167,7 @@ impl Engine {
                 cache: Cache::new(&config.cache)?,
                 reductions: Reductions::open(&config.reductions)?,
                 stream_window: config.stream_window.get(),
+                options: config.arithmetic.as_str().to_owned(),
                 scheduler,
             }),
         })
@@ -266,7 +273,8 @@ impl Engine {
         let card = &loaded.card;
         let dimensions = card.dimensions as usize;
         let (name, revision) = (&card.name, &card.revision);
-        let prefix = KeyPrefix::new(name, revision, dimensions, request.input_type, "");
+        let options = &self.inner.options;
+        let prefix = KeyPrefix::new(name, revision, dimensions, request.input_type, options);
         let inputs = Arc::new(request.inputs);
         let phases = Mutex::new(Phases::default());
         let phases_now = || phases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,6 +283,7 @@ impl Engine {
                 model: loaded.id,
                 max_tokens: card.max_input_tokens as usize,
                 inputs: Arc::clone(&inputs),
+                input_type: request.input_type,
                 select: (positions.len() < inputs.len()).then_some(positions),
                 terms: request.terms.clone(),
             };

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 pub use signalbox_encoder::Encoded;
 use signalbox_encoder::{EncodeError, Encoder, TokenIdError, Tokenized};
 
-use crate::request::EmbedError;
+use crate::request::{EmbedError, InputType};
 
 /// What a model takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct ModelCard {
     pub matryoshka: Vec<u32>,
     /// Longest input in tokens, special tokens included.
     pub max_input_tokens: u32,
-    /// How token vectors become one: `mean` or `cls`.
+    /// How token vectors become one: `mean`, `cls`, `last` or `max`.
     pub pooling: String,
     /// SPDX identifier of the weights' licence.
     pub license: String,
@@ -33,13 +33,13 @@ pub struct ModelCard {
 /// The two are apart so that texts are tokenised off the threads that compute, and so
 /// that one batch can hold sequences of many requests.
 pub trait Model: Send + Sync {
-    /// Turns a text into token ids, cut at the model's limit; called on a thread that
-    /// may block.
+    /// Turns a text into token ids, with what the model wants in front of such a text,
+    /// cut at the model's limit; called on a thread that may block.
     ///
     /// # Errors
     ///
     /// [`EmbedError::Failed`] if the tokenizer refuses the text.
-    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError>;
+    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError>;
 
     /// Takes ids of the model's own vocabulary in place of a text.
     ///
@@ -58,8 +58,13 @@ pub trait Model: Send + Sync {
 }
 
 impl Model for Encoder {
-    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
-        self.tokenize(text).map_err(failure)
+    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError> {
+        let prompt = match input_type {
+            None => signalbox_encoder::InputType::Unspecified,
+            Some(InputType::Query) => signalbox_encoder::InputType::Query,
+            Some(InputType::Document) => signalbox_encoder::InputType::Document,
+        };
+        self.tokenize_with(text, prompt).map_err(failure)
     }
 
     fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {

@@ -7,7 +7,7 @@ mod fake;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -16,9 +16,12 @@ use signalbox_embeddings::{
     EmbeddingsConfig, Engine,
     engine::StartError,
     load,
-    model::Model,
-    request::{EmbedError, EmbedRequest, EmbedResponse, Inputs, Priority, Terms, WhenFull},
+    model::{Encoded, Model},
+    request::{
+        EmbedError, EmbedRequest, EmbedResponse, InputType, Inputs, Priority, Terms, WhenFull,
+    },
 };
+use signalbox_encoder::{TokenIdError, Tokenized};
 use tokio::{task::JoinHandle, time};
 use tracing::{Subscriber, field::Visit, span};
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
@@ -421,5 +424,47 @@ async fn a_call_is_a_span_of_the_genai_conventions() {
             found.iter().any(|field| field == expected),
             "{expected} in {found:?}"
         );
+    }
+}
+
+/// Puts a letter for what a text is for in front of it.
+struct Prompted;
+
+impl Model for Prompted {
+    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError> {
+        let letter = match input_type {
+            Some(InputType::Query) => "q",
+            Some(InputType::Document) => "d",
+            None => "",
+        };
+        fake::Instantly.tokenize(&[letter, text].concat(), None)
+    }
+
+    fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
+        fake::Instantly.accept_ids(ids)
+    }
+
+    fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError> {
+        fake::Instantly.encode(batch, cancel)
+    }
+}
+
+#[tokio::test]
+async fn a_query_and_a_document_of_the_same_words_are_two_texts() {
+    // With the cache on: neither is answered with the other's vector.
+    let engine = engine(&EmbeddingsConfig::default(), Prompted);
+    for _ in 0..2 {
+        for (input_type, first) in [
+            (None, b'a'),
+            (Some(InputType::Query), b'q'),
+            (Some(InputType::Document), b'd'),
+        ] {
+            let request = EmbedRequest {
+                input_type,
+                ..texts(&["a text"])
+            };
+            let response = engine.embed(request).await.unwrap();
+            assert_eq!(response.data[0].vector, [f32::from(first)]);
+        }
     }
 }

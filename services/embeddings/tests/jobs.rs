@@ -18,7 +18,7 @@ use signalbox_embeddings::{
     handler::Handler,
     jobs::{JobsConfig, config::StoreConfig},
     model::{Encoded, Model, ModelCard},
-    request::EmbedError,
+    request::{EmbedError, InputType},
     service,
 };
 use signalbox_encoder::{TokenIdError, Tokenized};
@@ -41,7 +41,7 @@ struct Lengths {
 }
 
 impl Model for Lengths {
-    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
         Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
     }
 

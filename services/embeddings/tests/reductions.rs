@@ -14,7 +14,7 @@ use signalbox_embeddings::{
     reduce::{
         self, Corpus, NewReduction, Reduction, ReductionsConfig, SharedKind, SharedReduction,
     },
-    request::{EmbedError, EmbedRequest, Inputs, Terms},
+    request::{EmbedError, EmbedRequest, InputType, Inputs, Terms},
 };
 use signalbox_encoder::{TokenIdError, Tokenized};
 
@@ -22,7 +22,7 @@ use signalbox_encoder::{TokenIdError, Tokenized};
 struct Bytes;
 
 impl Model for Bytes {
-    fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
         Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
     }
 

@@ -180,6 +180,7 @@ mod tests {
         EmbeddingsConfig,
         cache::CacheConfig,
         model::{Encoded, Model, ModelCard},
+        request::InputType,
     };
 
     const MAX_BYTES: usize = 1_000;
@@ -190,7 +191,7 @@ mod tests {
     }
 
     impl Model for Lengths {
-        fn tokenize(&self, text: &str) -> Result<Tokenized, EmbedError> {
+        fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
             Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
         }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     model::Model,
-    request::{EmbedError, Embedded, Inputs, Priority, Terms},
+    request::{EmbedError, Embedded, InputType, Inputs, Priority, Terms},
 };
 
 /// Batches of one request that are in line or at work for each thread. One is at work,
@@ -50,6 +50,8 @@ pub(crate) struct Submission {
     pub(crate) max_tokens: usize,
     /// The request's inputs.
     pub(crate) inputs: Arc<Inputs>,
+    /// What they are for.
+    pub(crate) input_type: Option<InputType>,
     /// Positions of the inputs to compute; all when absent. An answer found elsewhere
     /// needs no second one.
     pub(crate) select: Option<Vec<usize>>,
@@ -95,7 +97,10 @@ impl Submission {
         let position = self.position(at);
         let missing = || EmbedError::Failed(format!("there is no input {position}"));
         match &*self.inputs {
-            Inputs::Texts(texts) => model.tokenize(texts.get(position).ok_or_else(missing)?),
+            Inputs::Texts(texts) => {
+                let text = texts.get(position).ok_or_else(missing)?;
+                model.tokenize(text, self.input_type)
+            }
             Inputs::TokenIds(ids) => {
                 let ids = ids.get(position).ok_or_else(missing)?;
                 let field = || format!("{}[{position}]", self.inputs.field());

@@ -39,6 +39,7 @@ pub(super) async fn run(args: &Args, file: &Path, out: &Path) -> Outcome {
         signalbox_embed: 1,
         model: args.model.clone(),
         dimensions: args.dimensions,
+        input_type: args.input_type.clone(),
         field: options.field.clone(),
     };
     let path = Journal::path(out);
@@ -110,7 +111,7 @@ async fn embed(
     });
     let mut answers = stream::iter(batches)
         .map(|batch| {
-            let (client, model, dimensions) = (client.clone(), args.model.clone(), args.dimensions);
+            let client = client.clone();
             async move {
                 let (batch, at) = batch.map_err(|error| error.to_string())?;
                 let mut texts = Vec::with_capacity(batch.len());
@@ -119,7 +120,7 @@ async fn embed(
                     texts.push(item.text);
                     lines.push((item.checksum, item.id));
                 }
-                let answers = requests::embed(client, model, dimensions, texts).await?;
+                let answers = requests::embed(client, args, texts).await?;
                 Ok::<_, String>((lines, answers, at))
             }
         })

@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) signalbox_embed: u32,
     pub(super) model: String,
     pub(super) dimensions: Option<u32>,
+    pub(super) input_type: String,
     pub(super) field: String,
 }
 
@@ -230,6 +231,7 @@ mod tests {
             signalbox_embed: 1,
             model: model.to_owned(),
             dimensions: None,
+            input_type: String::new(),
             field: "text".to_owned(),
         }
     }

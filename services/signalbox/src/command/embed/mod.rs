@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// How many leading dimensions to keep; the model's own size when absent.
     #[arg(long)]
     dimensions: Option<u32>,
+    /// What the texts are for, `query` or `document`, for a model that tells them apart.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    input_type: String,
     /// The texts; `-` reads one a line from standard input.
     #[arg(required_unless_present = "file", value_name = "TEXT")]
     texts: Vec<String>,

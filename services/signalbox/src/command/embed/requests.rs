@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::Args;
 use crate::client::{Connection, refusal};
 
 /// How often a call is made anew that a busy or restarting server did not answer.
@@ -22,8 +23,7 @@ pub(super) type Answer = Result<Vec<u8>, String>;
 /// Embeds `texts`, in order; what is no text keeps its reason.
 pub(super) async fn embed(
     client: EmbeddingsServiceClient<Connection>,
-    model: String,
-    dimensions: Option<u32>,
+    args: &Args,
     texts: Vec<Result<String, String>>,
 ) -> Result<Vec<Answer>, String> {
     let mut answers: Vec<Answer> = vec![Ok(Vec::new()); texts.len()];
@@ -38,8 +38,9 @@ pub(super) async fn embed(
     while !left.is_empty() {
         let request = CreateEmbeddingsRequest {
             input: left.iter().map(|(_, text)| text.clone()).collect(),
-            model: model.clone(),
-            dimensions,
+            model: args.model.clone(),
+            dimensions: args.dimensions,
+            input_type: args.input_type.clone(),
             encoding_format: "base64".to_owned(),
             ..CreateEmbeddingsRequest::default()
         };

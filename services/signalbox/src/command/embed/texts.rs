@@ -28,6 +28,7 @@ pub(super) async fn run(args: &Args) -> Outcome {
             input: batch.to_vec(),
             model: args.model.clone(),
             dimensions: args.dimensions,
+            input_type: args.input_type.clone(),
             ..CreateEmbeddingsRequest::default()
         };
         let response = client
