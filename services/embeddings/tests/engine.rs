@@ -437,15 +437,15 @@ impl Model for Prompted {
             Some(InputType::Document) => "d",
             None => "",
         };
-        fake::Instantly.tokenize(&[letter, text].concat(), None)
+        Instantly.tokenize(&[letter, text].concat(), None)
     }
 
     fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
-        fake::Instantly.accept_ids(ids)
+        Instantly.accept_ids(ids)
     }
 
     fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError> {
-        fake::Instantly.encode(batch, cancel)
+        Instantly.encode(batch, cancel)
     }
 }
 
