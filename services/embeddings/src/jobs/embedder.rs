@@ -187,7 +187,7 @@ mod tests {
 
     /// Gives each text its length, and fails on whatever holds "poison".
     struct Lengths {
-        calls: AtomicUsize,
+        computed: AtomicUsize,
     }
 
     impl Model for Lengths {
@@ -200,7 +200,7 @@ mod tests {
         }
 
         fn encode(&self, batch: &[Tokenized], _: &AtomicBool) -> Result<Encoded, EmbedError> {
-            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.computed.fetch_add(batch.len(), Ordering::Relaxed);
             let poison: Vec<u32> = b"poison".iter().map(|byte| u32::from(*byte)).collect();
             let is_poison = |text: &Tokenized| text.ids().windows(6).any(|part| part == poison);
             if batch.iter().any(is_poison) {
@@ -216,7 +216,7 @@ mod tests {
 
     fn engine() -> (Engine, Arc<Lengths>) {
         let model = Arc::new(Lengths {
-            calls: AtomicUsize::new(0),
+            computed: AtomicUsize::new(0),
         });
         let card = ModelCard {
             name: "lengths".to_owned(),
@@ -272,11 +272,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chunk_without_poison_is_one_call() {
+    async fn a_chunk_without_poison_is_computed_once() {
         let (engine, model) = engine();
         let texts: Vec<String> = (0..20).map(|n| "x".repeat(n + 1)).collect();
         engine.embed_chunk(chunk("lengths", &texts)).await.unwrap();
-        assert_eq!(model.calls.load(Ordering::Relaxed), 1);
+        assert_eq!(model.computed.load(Ordering::Relaxed), 20);
     }
 
     #[tokio::test]
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!((&results[0], &results[2]), (&Ok(vec![1.0]), &Ok(vec![3.0])));
         let ItemError(reason) = results[1].as_ref().unwrap_err();
         assert!(reason.starts_with("the text has"), "{reason}");
-        assert_eq!(model.calls.load(Ordering::Relaxed), 1);
+        assert_eq!(model.computed.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
@@ -315,6 +315,6 @@ mod tests {
             .embed_chunk(chunk("lengths", &texts(&["", ""])))
             .await;
         assert_eq!(results, Ok(vec![Err(empty()), Err(empty())]));
-        assert_eq!(model.calls.load(Ordering::Relaxed), 0);
+        assert_eq!(model.computed.load(Ordering::Relaxed), 0);
     }
 }
