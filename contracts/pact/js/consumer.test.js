@@ -78,7 +78,12 @@ function interaction(provider, description, { state, method = "POST", path, quer
           response.matchingRules({ body: { path: "$", rules: [regex(answer.regex, answer.text)] } });
         }
       })
-      .executeTest((server) => call(new Client(server.url, headers)));
+      .executeTest(async (server) => {
+        await call(new Client(server.url, headers));
+        // The mock server notes a request a moment after it has answered it, and has no
+        // event for that.
+        await new Promise((noted) => setTimeout(noted, 100));
+      });
   });
 }
 

@@ -3,6 +3,7 @@
 //! JSON, with the gRPC status in its metadata; no plugin is asked.
 
 mod calls;
+mod embeddings;
 mod server;
 
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! Shares the processor out: many requests become batches, each computed by one thread.
 //!
-//! A request takes this way: [`admission`] lets it in or refuses it at once; [`submit`]
+//! A request takes this way: `admission` lets it in or refuses it at once; `submit`
 //! tokenises it chunk by chunk, as the line takes it, on threads made for blocking work;
-//! [`rule`] decides whose sequences come next; [`worker`] computes a batch and sends every
+//! `rule` decides whose sequences come next; `worker` computes a batch and sends every
 //! request its part. A request whose future is dropped leaves the line at once, and the
 //! batch that computes it is stopped unless it computes others too.
 //!
