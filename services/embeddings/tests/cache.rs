@@ -266,9 +266,9 @@ async fn two_requests_that_share_texts_in_opposite_orders_both_end() {
     assert_eq!(computed, ["a", "b", "c"]);
 }
 
-/// On one thread with no waiting, time is CPU. Printed with `--nocapture`.
+/// On one thread with no waiting, time is CPU: `--nocapture` shows it.
 #[tokio::test]
-async fn a_hit_takes_less_than_100_microseconds() {
+async fn hits_compute_nothing() {
     const HITS: u32 = 2_000;
     let cache = cache();
     // A paragraph, and a vector of 384 numbers.
@@ -279,7 +279,11 @@ async fn a_hit_takes_less_than_100_microseconds() {
         tokens: 240,
         truncated: false,
     };
-    let compute = async |_| Ok(vec![result.clone()]);
+    let computed = AtomicUsize::new(0);
+    let compute = async |_| {
+        computed.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![result.clone()])
+    };
     let ask = async || {
         let prefix = KeyPrefix::new("all-MiniLM-L6-v2", "revision", 384, None, "");
         let interactive = Priority::Interactive;
@@ -290,7 +294,6 @@ async fn a_hit_takes_less_than_100_microseconds() {
     for _ in 0..HITS {
         ask().await.unwrap();
     }
-    let each = started.elapsed() / HITS;
-    println!("a hit: {each:?}");
-    assert!(each < Duration::from_micros(100), "{each:?}");
+    println!("a hit: {:?}", started.elapsed() / HITS);
+    assert_eq!(computed.load(Ordering::Relaxed), 1);
 }

@@ -235,8 +235,8 @@ async fn a_redis_that_hangs_costs_the_first_few_requests_its_timeout_and_the_oth
     }
     let elapsed = started.elapsed();
     assert_eq!((computed.load(Ordering::Relaxed), lines.count()), (200, 1));
-    // Three of 50 ms, and room for a busy machine; 200 of them would be 10 s.
-    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    // 200 times its 50 ms are 10 s, however fast the machine; three are nothing beside.
+    assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
 }
 
 #[tokio::test]
