@@ -179,6 +179,9 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 fn collect(lines: &Lines) -> tracing::subscriber::DefaultGuard {
+    // With one subscriber alone, the first thread that logs a line decides for all whether
+    // anybody wants it. Set already where a test of this process came here before.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(lines.clone())
