@@ -27,6 +27,8 @@ impl Server {
         let mut command = Command::new(binary);
         command.args(["--set", "server.listen=127.0.0.1:0"]);
         command.args(["--set", "server.limits.max_concurrent_requests=100000"]);
+        // The texts repeat; what is measured is computing, not remembering.
+        command.args(["--set", "embeddings.cache.ttl_seconds=0"]);
         if let Some(threads) = threads {
             command.arg("--set");
             command.arg(format!("embeddings.worker_threads={threads}"));
