@@ -77,87 +77,58 @@ fn product_f32<const ROWS: usize, const PANELS: usize>(
     }
 }
 
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn product_i16<const ROWS: usize, const PANELS: usize>(
-    a: Rows<'_, [i16; 2]>,
-    b: Panels<'_, PairRow>,
-    output: &mut [i32],
-    stride: usize,
-) {
-    check_tile(&a, &b, output, stride, ROWS, PANELS);
-    let mut sums = [[_mm512_setzero_si512(); PANELS]; ROWS];
-    let values = a.values.as_ptr().cast::<i32>();
-    let rows = b.rows.as_ptr();
-    in_steps!(b.depth, |k| {
-        let mut weights = [_mm512_setzero_si512(); PANELS];
-        for (p, weights) in weights.iter_mut().enumerate() {
-            // Large tiles are slow enough to need none, and have no register left for it.
-            if ROWS <= 8 {
-                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
+/// A product of whole numbers, `$value` at a step with a `$row` of weights; `$add` multiplies
+/// and adds.
+macro_rules! product {
+    ($name:ident, $value:ty, $row:ty, $add:ident) => {
+        #[target_feature(enable = "avx512f,avx512vnni")]
+        fn $name<const ROWS: usize, const PANELS: usize>(
+            a: Rows<'_, $value>,
+            b: Panels<'_, $row>,
+            output: &mut [i32],
+            stride: usize,
+        ) {
+            check_tile(&a, &b, output, stride, ROWS, PANELS);
+            let mut sums = [[_mm512_setzero_si512(); PANELS]; ROWS];
+            let values = a.values.as_ptr().cast::<i32>();
+            let rows = b.rows.as_ptr();
+            in_steps!(b.depth, |k| {
+                let mut weights = [_mm512_setzero_si512(); PANELS];
+                for (p, weights) in weights.iter_mut().enumerate() {
+                    // Large tiles are slow enough to need none, and have no register left for it.
+                    if ROWS <= 8 {
+                        _mm_prefetch::<_MM_HINT_T0>(
+                            rows.wrapping_add(p * b.stride + k + AHEAD).cast(),
+                        );
+                    }
+                    let row = rows.wrapping_add(p * b.stride + k).cast::<__m512i>();
+                    // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
+                    // inside; a row of weights is 64 bytes, aligned to 64.
+                    *weights = unsafe { _mm512_load_si512(row) };
+                }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: i < ROWS and k < depth, which `check_tile` found to lie inside;
+                    // a value is as long as an i32 and read without need of alignment.
+                    let value = unsafe { values.add(i * a.stride + k).read_unaligned() };
+                    let value = _mm512_set1_epi32(value);
+                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                        *sum = $add(*sum, value, weights);
+                    }
+                }
+            });
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (p, sum) in sums.into_iter().enumerate() {
+                    let place = &mut output[i * stride + p * COLUMNS..][..COLUMNS];
+                    // SAFETY: the slice above is 16 values of 4 bytes long.
+                    unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), sum) };
+                }
             }
-            // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
-            // inside; a `PairRow` is 64 bytes, aligned to 64.
-            *weights = unsafe { _mm512_load_si512(rows.add(p * b.stride + k).cast::<__m512i>()) };
         }
-        for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: i < ROWS and k < depth, which `check_tile` found to lie inside;
-            // a pair is as long as an i32 and read without need of alignment.
-            let pair = unsafe { values.add(i * a.stride + k).read_unaligned() };
-            let pair = _mm512_set1_epi32(pair);
-            for (sum, weights) in sums.iter_mut().zip(weights) {
-                *sum = _mm512_dpwssd_epi32(*sum, pair, weights);
-            }
-        }
-    });
-    for (i, sums) in sums.into_iter().enumerate() {
-        for (p, sum) in sums.into_iter().enumerate() {
-            let place = &mut output[i * stride + p * COLUMNS..][..COLUMNS];
-            // SAFETY: the slice above is 16 values of 4 bytes long.
-            unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), sum) };
-        }
-    }
+    };
 }
 
-/// As [`product_i16`], four bytes at a step.
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn product_i8<const ROWS: usize, const PANELS: usize>(
-    a: Rows<'_, [u8; 4]>,
-    b: Panels<'_, QuadRow>,
-    output: &mut [i32],
-    stride: usize,
-) {
-    check_tile(&a, &b, output, stride, ROWS, PANELS);
-    let mut sums = [[_mm512_setzero_si512(); PANELS]; ROWS];
-    let values = a.values.as_ptr().cast::<i32>();
-    let rows = b.rows.as_ptr();
-    in_steps!(b.depth, |k| {
-        let mut weights = [_mm512_setzero_si512(); PANELS];
-        for (p, weights) in weights.iter_mut().enumerate() {
-            if ROWS <= 8 {
-                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
-            }
-            // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
-            // inside; a `QuadRow` is 64 bytes, aligned to 64.
-            *weights = unsafe { _mm512_load_si512(rows.add(p * b.stride + k).cast::<__m512i>()) };
-        }
-        for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: i < ROWS and k < depth, which `check_tile` found to lie inside;
-            // a quad is as long as an i32 and read without need of alignment.
-            let quad = unsafe { values.add(i * a.stride + k).read_unaligned() };
-            let quad = _mm512_set1_epi32(quad);
-            for (sum, weights) in sums.iter_mut().zip(weights) {
-                *sum = _mm512_dpbusd_epi32(*sum, quad, weights);
-            }
-        }
-    });
-    for (i, sums) in sums.into_iter().enumerate() {
-        for (p, sum) in sums.into_iter().enumerate() {
-            let place = &mut output[i * stride + p * COLUMNS..][..COLUMNS];
-            // SAFETY: the slice above is 16 values of 4 bytes long.
-            unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), sum) };
-        }
-    }
-}
+product!(product_i16, [i16; 2], PairRow, _mm512_dpwssd_epi32);
+product!(product_i8, [u8; 4], QuadRow, _mm512_dpbusd_epi32);
 
 impl Kernel for Avx512 {
     const BYTES: Shape = Shape {
