@@ -275,6 +275,7 @@ impl ReadBack<'_, '_> {
             start,
             end,
             pattern: pattern.name,
+            context: self.scanner.detectors[detector].context,
         };
         let Some(verdict) = (self.scanner.detectors[detector].validate)(&candidate) else {
             return;

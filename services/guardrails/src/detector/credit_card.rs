@@ -10,6 +10,7 @@ pub(super) static DETECTOR: Detector = Detector {
     description: "Payment card numbers of 12 to 19 digits, bare, spaced or dashed; issuer \
                   prefix, length and Luhn check digit are verified.",
     default_on: true,
+    context: &WORDS,
     patterns: &[
         Pattern {
             name: "bare",
@@ -115,7 +116,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     if !luhn(&digits) || is_embedded(candidate) {
         return None;
     }
-    let context = candidate.near(&WORDS);
+    let context = candidate.has_context();
     // Chance passes Luhn once in ten; the rarer the shape, the less is left to it.
     let mut score: f64 = match digits.len() {
         _ if candidate.pattern != "bare" => 0.95,

@@ -10,6 +10,7 @@ pub(super) static DETECTOR: Detector = Detector {
     description: "E-mail addresses after RFC 5321, quoted local parts and internationalised \
                   domains included; lengths, dots and the top-level domain are checked.",
     default_on: true,
+    context: &[],
     patterns: &[
         Pattern {
             name: "mailbox",

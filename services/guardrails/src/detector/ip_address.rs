@@ -13,6 +13,7 @@ pub(super) static DETECTOR: Detector = Detector {
     description: "IPv4 addresses, and IPv6 addresses in all text forms of RFC 4291 without \
                   their zone; version numbers are left out.",
     default_on: true,
+    context: &[],
     patterns: &[
         Pattern {
             name: "ipv4",

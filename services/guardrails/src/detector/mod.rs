@@ -28,6 +28,9 @@ pub(crate) struct Detector {
     pub(crate) description: &'static str,
     /// Whether it runs when neither request nor configuration names detectors.
     pub(crate) default_on: bool,
+    /// Lower-case words that, near a candidate, speak for it; judges ask for them with
+    /// [`Candidate::has_context`].
+    pub(crate) context: &'static [&'static str],
     /// What candidates look like.
     pub(crate) patterns: &'static [Pattern],
     /// Judges a candidate: `None` when it is not what it looks like.
@@ -72,6 +75,8 @@ pub(crate) struct Candidate<'t> {
     pub(crate) end: usize,
     /// The name of the pattern that matched.
     pub(crate) pattern: &'static str,
+    /// The detector's words of context.
+    pub(crate) context: &'static [&'static str],
 }
 
 impl<'t> Candidate<'t> {
@@ -92,6 +97,11 @@ impl<'t> Candidate<'t> {
     /// The span, for [`Verdict::new`].
     pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.end
+    }
+
+    /// Whether one of the detector's words of context stands near; see [`context`].
+    pub(crate) fn has_context(&self) -> bool {
+        self.near(self.context)
     }
 
     /// Whether one of these lower-case words stands near; see [`context`].

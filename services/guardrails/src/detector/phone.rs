@@ -12,6 +12,7 @@ pub(super) static DETECTOR: Detector = Detector {
                   digits), North American in the usual forms; other national forms and bare \
                   digits only beside words such as `phone` or `call`.",
     default_on: true,
+    context: &STRONG_WORDS,
     patterns: &[
         Pattern {
             name: "international",
@@ -123,12 +124,12 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
         }
         // Ten digits that begin with 1 are seconds since 1970 more often than a number.
         _ if digits.len() == 10 && digits[0] == 1 => None,
-        _ => with_context(candidate, candidate.near(&STRONG_WORDS), 0.6),
+        _ => with_context(candidate, candidate.has_context(), 0.6),
     }
 }
 
 fn with_any_context(candidate: &Candidate<'_>, score: f64) -> Option<Verdict> {
-    let near = candidate.near(&STRONG_WORDS) || candidate.near(&WEAK_WORDS);
+    let near = candidate.has_context() || candidate.near(&WEAK_WORDS);
     with_context(candidate, near, score)
 }
 

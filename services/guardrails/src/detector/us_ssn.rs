@@ -11,6 +11,7 @@ pub(super) static DETECTOR: Detector = Detector {
     description: "US social security numbers, dashed or spaced; unseparated only beside words \
                   such as `SSN`. Areas, groups and serials never issued are left out.",
     default_on: true,
+    context: &["ssn", "ssns", "social", "socialsecurity", "ss"],
     patterns: &[
         Pattern {
             name: "dashed",
@@ -31,8 +32,6 @@ pub(super) static DETECTOR: Detector = Detector {
     validate,
 };
 
-const WORDS: [&str; 5] = ["ssn", "ssns", "social", "socialsecurity", "ss"];
-
 /// Numbers that were printed in advertisements and so belong to nobody
 /// (<https://www.ssa.gov/history/ssn/misused.html>).
 const PUBLISHED: [[u8; 9]; 2] = [[0, 7, 8, 0, 5, 1, 1, 2, 0], [2, 1, 9, 0, 9, 9, 9, 9, 9]];
@@ -48,7 +47,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     {
         return None;
     }
-    let context = candidate.near(&WORDS);
+    let context = candidate.has_context();
     let score = match (candidate.pattern, context) {
         ("dashed", false) => 0.85,
         ("spaced", false) if !boundary::is_in_row(candidate) => 0.6,
