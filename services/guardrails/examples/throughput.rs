@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             bytes += text.len();
         }
         let rate = bytes as f64 / 1e6 / started.elapsed().as_secs_f64();
-        let per_byte = report.stats.reverse_bytes as f64 / text.len() as f64;
+        let per_byte = report.stats.walked_bytes as f64 / text.len() as f64;
         let candidates = report.stats.candidates as f64 / text.len() as f64 * 1000.0;
         println!(
             "{name:<18} {rate:>6.0} {:>13} {per_byte:>10.2} {candidates:>14.1}",

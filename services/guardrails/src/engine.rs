@@ -10,8 +10,10 @@ use crate::{
     config::GuardrailsConfig,
     detector::registry,
     finding::Finding,
+    normalise::Normalised,
     offsets::CharOffsets,
-    redact, resolve,
+    redact,
+    resolve::Resolver,
     scan::{ScanError, ScanStats, Scanner},
 };
 
@@ -211,25 +213,50 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         self.admit(text)?;
         let wanted = selection.chosen.as_deref().unwrap_or(&self.default_on);
-        let (hits, stats) = self.scanner.scan(text, wanted)?;
+        let seen = Normalised::new(text);
+        let mut progress = self.scanner.begin();
+        let mut resolver = Resolver::default();
+        let hits = resolver.waiting();
+        let end = self
+            .scanner
+            .advance(&seen.text, true, wanted, &mut progress, hits)?;
+        let mut findings = Vec::new();
         let mut chars = CharOffsets::new(text);
-        let findings = resolve::resolve(hits)
-            .into_iter()
-            .map(|hit| {
-                let detector = registry::ALL[hit.detector];
-                Finding {
-                    kind: detector.kind,
-                    detector: detector.name,
-                    start_byte: hit.start,
-                    end_byte: hit.end,
-                    start_char: chars.at(hit.start),
-                    end_char: chars.at(hit.end),
-                    score: hit.score,
-                    reasons: hit.reasons,
-                }
-            })
-            .collect();
-        Ok(Report { findings, stats })
+        let mut last_end = 0;
+        resolver.decide(end, |hit| {
+            let span = seen.offsets.span(hit.start..hit.end);
+            // Two findings within one character, such as `⑫`, are the first of them.
+            if span.start < last_end {
+                return;
+            }
+            last_end = span.end;
+            let detector = registry::ALL[hit.detector];
+            findings.push(Finding {
+                kind: detector.kind,
+                detector: detector.name,
+                start_byte: span.start,
+                end_byte: span.end,
+                start_char: chars.at(span.start),
+                end_char: chars.at(span.end),
+                score: hit.score,
+                reasons: hit.reasons,
+            });
+        });
+        Ok(Report {
+            findings,
+            stats: progress.stats,
+        })
+    }
+
+    /// The detectors that `selection` chooses, by place in the registry.
+    pub(crate) fn wanted(&self, selection: &Selection) -> Arc<[bool]> {
+        let chosen = selection.chosen.as_ref();
+        Arc::clone(chosen.unwrap_or(&self.default_on))
+    }
+
+    /// The automata, for a scan that goes on.
+    pub(crate) fn scanner(&self) -> &Scanner {
+        &self.scanner
     }
 }
 

@@ -27,6 +27,23 @@ impl<'t> CharOffsets<'t> {
     }
 }
 
+/// A place in a text, in bytes and in characters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CharCount {
+    /// Bytes before it.
+    pub(crate) bytes: usize,
+    /// Code points before it.
+    pub(crate) chars: usize,
+}
+
+impl CharCount {
+    /// Goes on by `text`.
+    pub(crate) fn add(&mut self, text: &str) {
+        self.bytes += text.len();
+        self.chars += text.chars().count();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

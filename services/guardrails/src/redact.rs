@@ -9,11 +9,16 @@ pub(crate) fn redact(text: &str, findings: &[Finding]) -> String {
     let mut from = 0;
     for finding in findings {
         redacted.push_str(&text[from..finding.start_byte]);
-        redacted.push('<');
-        redacted.push_str(finding.kind);
-        redacted.push('>');
+        write_label(&mut redacted, finding);
         from = finding.end_byte;
     }
     redacted.push_str(&text[from..]);
     redacted
+}
+
+/// Appends the label of `finding`.
+pub(crate) fn write_label(redacted: &mut String, finding: &Finding) {
+    redacted.push('<');
+    redacted.push_str(finding.kind);
+    redacted.push('>');
 }

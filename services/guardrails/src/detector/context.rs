@@ -3,39 +3,158 @@
 //! The window is a fixed number of bytes, so that asking costs the same however long
 //! the text is, and it ends at a blank line: what another paragraph talks about is
 //! no evidence. Labels that a redaction wrote (`<PHONE>`) are no evidence either.
+//!
+//! Many detectors ask about the same number. So the words of all of them are one table,
+//! and one look around a number answers for all ([`Surroundings`]).
 
-use std::ops::Range;
+use std::{cell::Cell, collections::HashMap, ops::Range};
 
 /// Bytes looked at before a span: about eight English words.
 const BEFORE: usize = 48;
 /// Bytes looked at after a span: "... is my mobile number".
 const AFTER: usize = 24;
+/// Bytes of the longest word of context.
+const LONGEST_WORD: usize = 24;
+
+/// A set of detectors, by place in the registry.
+pub(crate) type DetectorSet = u128;
+
+/// The words of context of all detectors.
+#[derive(Debug)]
+pub(crate) struct ContextIndex {
+    /// By word: the detectors that it speaks for.
+    words: HashMap<&'static [u8], DetectorSet>,
+    /// By length: the first letters there are, to pass over most words unhashed.
+    firsts: [u32; LONGEST_WORD + 1],
+}
+
+impl ContextIndex {
+    /// The index of the lists of words, in the order of the detectors.
+    pub(crate) fn new(lists: impl Iterator<Item = &'static [&'static str]>) -> Self {
+        let mut index = Self {
+            words: HashMap::new(),
+            firsts: [0; LONGEST_WORD + 1],
+        };
+        for (detector, words) in lists.enumerate() {
+            for word in words {
+                debug_assert!(word.len() <= LONGEST_WORD && detector < 128);
+                *index.words.entry(word.as_bytes()).or_default() |= 1 << detector;
+                index.firsts[word.len()] |= 1 << first_bit(word.as_bytes()[0]);
+            }
+        }
+        index
+    }
+
+    fn of_word(&self, word: &[u8]) -> DetectorSet {
+        if word.len() > LONGEST_WORD || self.firsts[word.len()] & 1 << first_bit(word[0]) == 0 {
+            return 0;
+        }
+        let mut lower = [0; LONGEST_WORD];
+        let lower = &mut lower[..word.len()];
+        lower.copy_from_slice(word);
+        lower.make_ascii_lowercase();
+        self.words.get(&*lower).copied().unwrap_or_default()
+    }
+}
+
+/// Letters by their place in the alphabet, all other first bytes together.
+fn first_bit(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
+        letter @ b'a'..=b'z' => u32::from(letter - b'a'),
+        _ => 31,
+    }
+}
+
+/// What the words around the last candidate spoke for. Candidates come by place, and most
+/// places are asked about by many detectors, so remembering one is enough.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'i> {
+    index: &'i ContextIndex,
+    before: Cell<Option<(usize, DetectorSet)>>,
+    after: Cell<Option<(usize, DetectorSet)>>,
+}
+
+impl<'i> Surroundings<'i> {
+    /// Nothing remembered yet.
+    pub(crate) fn new(index: &'i ContextIndex) -> Self {
+        Self {
+            index,
+            before: Cell::new(None),
+            after: Cell::new(None),
+        }
+    }
+
+    /// The detectors for which a word near `span` of `text` speaks; `offset` is where
+    /// `text` begins within the whole, by which places are remembered.
+    pub(super) fn speak_for(&self, text: &str, span: Range<usize>, offset: usize) -> DetectorSet {
+        let (before, after) = windows(text, &span);
+        let look = |memory: &Cell<Option<(usize, DetectorSet)>>, place, window| match memory.get() {
+            Some((known, set)) if known == place => set,
+            _ => {
+                let mut set = 0;
+                let bytes = text.as_bytes();
+                each_word(bytes, window, |word| {
+                    let of_word = self.index.of_word(&bytes[word.clone()]);
+                    if of_word != 0 && !in_label(bytes, word) {
+                        set |= of_word;
+                    }
+                    false
+                });
+                memory.set(Some((place, set)));
+                set
+            }
+        };
+        look(&self.before, offset + span.start, before)
+            | look(&self.after, offset + span.end, after)
+    }
+}
 
 /// Whether one of `words` (lower-case ASCII) stands near `span`, as a whole word;
 /// `_` and digits end a word, so `phone_number` holds `phone`.
 pub(super) fn word_near(text: &str, span: Range<usize>, words: &[&str]) -> bool {
+    let (before, after) = windows(text, &span);
+    let bytes = text.as_bytes();
+    let is_one = |word: Range<usize>| {
+        words
+            .iter()
+            .any(|known| bytes[word.clone()].eq_ignore_ascii_case(known.as_bytes()))
+            && !in_label(bytes, word)
+    };
+    each_word(bytes, before, is_one) || each_word(bytes, after, is_one)
+}
+
+/// The bytes before and after `span` that are near it.
+fn windows(text: &str, span: &Range<usize>) -> (Range<usize>, Range<usize>) {
     let bytes = text.as_bytes();
     let low = span.start.saturating_sub(BEFORE);
     let high = bytes.len().min(span.end + AFTER);
     let before = &bytes[low..span.start];
     let after = &bytes[span.end..high];
-    let low = low + paragraph_breaks(before).last().unwrap_or(0);
+    let low = low + paragraph_breaks(before).next_back().unwrap_or(0);
     let high = span.end + paragraph_breaks(after).next().unwrap_or(after.len());
-    holds(bytes, low..span.start, words) || holds(bytes, span.end..high, words)
+    (low..span.start, span.end..high)
 }
 
 /// Where in `window` a blank line begins.
-fn paragraph_breaks(window: &[u8]) -> impl Iterator<Item = usize> {
+fn paragraph_breaks(window: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
     (0..window.len()).filter(|&at| {
-        let rest = &window[at..];
-        rest.starts_with(b"\n\n") || rest.starts_with(b"\n\r\n")
+        window[at] == b'\n' && matches!(&window[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..])
     })
 }
 
-fn holds(bytes: &[u8], window: Range<usize>, words: &[&str]) -> bool {
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || !byte.is_ascii()
+}
+
+/// Whether `is_one` holds for one of the words in the window.
+fn each_word(
+    bytes: &[u8],
+    window: Range<usize>,
+    mut is_one: impl FnMut(Range<usize>) -> bool,
+) -> bool {
     let mut at = window.start;
     // A word cut by the window's edge is another word.
-    if at > 0 && bytes[at - 1].is_ascii_alphabetic() {
+    if at > 0 && is_letter(bytes[at - 1]) {
         at += leading_letters(&bytes[at..window.end]);
     }
     while at < window.end {
@@ -46,13 +165,8 @@ fn holds(bytes: &[u8], window: Range<usize>, words: &[&str]) -> bool {
         }
         let word = at..at + length;
         at = word.end;
-        let whole = !bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
-        if whole
-            && words
-                .iter()
-                .any(|known| bytes[word.clone()].eq_ignore_ascii_case(known.as_bytes()))
-            && !in_label(bytes, word)
-        {
+        let whole = !bytes.get(at).is_some_and(|&byte| is_letter(byte));
+        if whole && is_one(word) {
             return true;
         }
     }
@@ -60,16 +174,13 @@ fn holds(bytes: &[u8], window: Range<usize>, words: &[&str]) -> bool {
 }
 
 fn leading_letters(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphabetic())
-        .count()
+    bytes.iter().take_while(|byte| is_letter(**byte)).count()
 }
 
 /// Whether the word is part of a label: `<`, upper-case letters and `_`, `>`.
 fn in_label(bytes: &[u8], word: Range<usize>) -> bool {
     // No label is longer than this; the bound keeps the look-up constant.
-    const LONGEST: usize = 64;
+    const LONGEST: usize = 32;
     let of_label = |byte: &&u8| byte.is_ascii_uppercase() || **byte == b'_';
     let left = bytes[..word.start].iter().rev().take(LONGEST);
     let left = left.take_while(of_label).count();
@@ -84,9 +195,17 @@ fn in_label(bytes: &[u8], word: Range<usize>) -> bool {
 mod tests {
     use super::*;
 
+    const WORDS: &[&str] = &["phone", "call"];
+
     fn near(text: &str, needle: &str) -> bool {
-        text.find(needle)
-            .is_some_and(|at| word_near(text, at..at + needle.len(), &["phone", "call"]))
+        let index = ContextIndex::new([&[] as &[&str], WORDS].into_iter());
+        text.find(needle).is_some_and(|at| {
+            let span = at..at + needle.len();
+            let set = Surroundings::new(&index).speak_for(text, span.clone(), 0);
+            assert_eq!(set & !2, 0);
+            assert_eq!(set != 0, word_near(text, span, WORDS));
+            set != 0
+        })
     }
 
     #[test]
@@ -96,6 +215,7 @@ mod tests {
         assert!(near("123 is my phone", "123"));
         assert!(!near("123 in the phonebook", "123"));
         assert!(!near("telephones 123", "123"));
+        assert!(!near("éphone 123", "123"));
     }
 
     #[test]

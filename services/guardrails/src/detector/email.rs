@@ -15,21 +15,29 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "mailbox",
             regex: concat!(
-                r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\p{Latin}\p{Greek}\p{Cyrillic}]+",
                 r"@(?:[0-9\p{Latin}\p{Greek}\p{Cyrillic}]+",
                 r"(?:-+[0-9\p{Latin}\p{Greek}\p{Cyrillic}]+)*\.)+",
                 r"(?:[\p{Latin}\p{Greek}\p{Cyrillic}]{2,}",
                 r"|[Xx][Nn]--[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*)"
             ),
-            reach: Reach::Longest,
+            reach: Reach::Around {
+                sign: b'@',
+                left: r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\p{Latin}\p{Greek}\p{Cyrillic}]+",
+                opens: None,
+                most_left: MAX_RUN,
+                most_right: MAX_RUN,
+            },
         },
         Pattern {
             name: "quoted_mailbox",
-            regex: concat!(
-                r#""(?:[^"\\\r\n]|\\[^\r\n])+"@(?:[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*\.)+"#,
-                r"[A-Za-z]{2,}"
-            ),
-            reach: Reach::Longest,
+            regex: r"@(?:[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*\.)+[A-Za-z]{2,}",
+            reach: Reach::Around {
+                sign: b'@',
+                left: r#""(?:[^"\\\r\n]|\\[^\r\n])+""#,
+                opens: Some(b'"'),
+                most_left: MAX_LOCAL,
+                most_right: MAX_RUN,
+            },
         },
     ],
     validate,
@@ -39,6 +47,9 @@ pub(super) static DETECTOR: Detector = Detector {
 const MAX_LOCAL: usize = 64;
 /// RFC 5321 section 4.5.3.1.2 says 255 with framing; 253 characters remain.
 const MAX_DOMAIN: usize = 253;
+/// Bytes that are read to either side of the `@`: a domain, or a local part with the
+/// `?key=` and the slashes that ran into it.
+const MAX_RUN: usize = 256;
 /// RFC 1035 section 2.3.4.
 const MAX_LABEL: usize = 63;
 

@@ -22,8 +22,11 @@ pub(super) static DETECTOR: Detector = Detector {
         },
         Pattern {
             name: "ipv6",
-            regex: r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*",
-            reach: Reach::Longest,
+            regex: concat!(
+                r"(?:[0-9A-Fa-f]{1,4}:|::)(?:[0-9A-Fa-f]{0,4}:){0,8}",
+                r"(?:[0-9A-Fa-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?"
+            ),
+            reach: Reach::Longest(64),
         },
     ],
     validate,
@@ -101,33 +104,31 @@ fn v6(candidate: &Candidate<'_>) -> Option<Verdict> {
         return None;
     }
     let [near, far] = boundary::before(candidate);
-    let [next, _] = boundary::after(candidate);
+    let [next, beyond] = boundary::after(candidate);
     // `rows[1::2]`, but `http://[::1]`.
     let indexes = |c: char| c.is_alphanumeric() || matches!(c, '_' | ')' | ']');
     if near == Some('[') && far.is_some_and(indexes) {
         return None;
     }
     let of_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-    let mut start = 0;
-    // `addr:fe80::1`: the run began at the colon that ends a word.
-    if value.starts_with(':') && !value.starts_with("::") {
-        start = 1;
-    } else if of_word(near) || near == Some('.') {
+    // `addr:fe80::1` begins at the address, `1:2:3:4:5:6:7:8:9:10` nowhere.
+    let of_group = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit() || c == ':');
+    if of_word(near) || near == Some('.') || near == Some(':') && of_group(far) {
         return None;
     }
-    let mut end = value.trim_end_matches('.').len();
-    if end == value.len() && of_word(next) {
+    let mut end = value.len();
+    if of_word(next) || next == Some(':') || next == Some('.') && of_word(beyond) {
         return None;
     }
-    if value[..end].ends_with(':') && !value[..end].ends_with("::") {
+    if value.ends_with(':') && !value.ends_with("::") {
         end -= 1;
     }
-    let address = value.get(start..end)?;
+    let address = &value[..end];
     address.parse::<Ipv6Addr>().ok()?;
     if !is_plain(address) {
         return None;
     }
-    let span = candidate.start + start..candidate.start + end;
+    let span = candidate.start..candidate.start + end;
     Some(Verdict::new(span, 0.92).because("ipv6"))
 }
 

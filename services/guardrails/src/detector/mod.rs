@@ -17,6 +17,8 @@ mod us_ssn;
 
 use std::{borrow::Cow, ops::Range};
 
+pub(crate) use self::context::{ContextIndex, Surroundings};
+
 /// One kind of thing to find.
 #[derive(Debug)]
 pub(crate) struct Detector {
@@ -39,6 +41,9 @@ pub(crate) struct Detector {
 
 /// A regular expression over the syntax of `regex-automata` (no look-around but the
 /// ASCII `(?-u:\b)`), and how its matches become candidates.
+///
+/// Unless it is [`Reach::Around`], a match begins at a *token start*: a letter or digit
+/// with no ASCII letter, digit or `_` before it, or any other sign.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// Named in the finding's reasons as `pattern:{name}`.
@@ -49,34 +54,52 @@ pub(crate) struct Pattern {
     pub(crate) reach: Reach,
 }
 
-/// Which of a pattern's overlapping matches the detector wants to judge.
-///
-/// Both keep the work linear in the length of the text, each by its own means.
+/// Which of a pattern's overlapping matches the detector wants to judge. All have a
+/// bound in bytes, which keeps the work linear in the length of the text and the delay of a
+/// stream finite.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reach {
     /// Every match of at most this many bytes, overlapping ones included: for
     /// numbers, where the longest reading may fail its check digit and a shorter
-    /// one pass. The bound is what makes it linear.
+    /// one pass.
     Every(usize),
-    /// Only the longest match of each stretch, however long: for shapes such as
-    /// e-mail addresses, where a shorter reading is only a part. Linear because
-    /// stretches do not overlap.
-    Longest,
+    /// Only the longest match from a token start, of at most this many bytes, and none
+    /// that begins inside of it: for shapes where a shorter reading is only a part.
+    Longest(usize),
+    /// The longest match to both sides of a sign; the expression begins with the sign.
+    Around {
+        /// The sign: one ASCII byte.
+        sign: u8,
+        /// What stands before it. Where it opens with no quote, every beginning of a
+        /// match must match too.
+        left: &'static str,
+        /// The quote that the left side opens with, if it does.
+        opens: Option<u8>,
+        /// Bytes that are read before the sign at most.
+        most_left: usize,
+        /// Bytes that are read from the sign on at most.
+        most_right: usize,
+    },
 }
 
-/// A span that one of a detector's patterns matched.
+/// A span that one of a detector's patterns matched, and what stands around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'t> {
-    /// The whole text.
+    /// The text around the span, as far as a judge may look: the last bytes before and
+    /// the first ones after it.
     pub(crate) text: &'t str,
-    /// First byte of the span.
+    /// First byte of the span in `text`.
     pub(crate) start: usize,
     /// One past the last byte.
     pub(crate) end: usize,
     /// The name of the pattern that matched.
     pub(crate) pattern: &'static str,
-    /// The detector's words of context.
-    pub(crate) context: &'static [&'static str],
+    /// The detector's place in the registry.
+    pub(crate) detector: usize,
+    /// Where `text` begins in the whole text.
+    pub(crate) offset: usize,
+    /// What the words around it speak for.
+    pub(crate) surroundings: &'t Surroundings<'t>,
 }
 
 impl<'t> Candidate<'t> {
@@ -101,7 +124,10 @@ impl<'t> Candidate<'t> {
 
     /// Whether one of the detector's words of context stands near; see [`context`].
     pub(crate) fn has_context(&self) -> bool {
-        self.near(self.context)
+        let set = self
+            .surroundings
+            .speak_for(self.text, self.span(), self.offset);
+        set & 1 << self.detector != 0
     }
 
     /// Whether one of these lower-case words stands near; see [`context`].

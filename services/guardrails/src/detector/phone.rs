@@ -47,7 +47,7 @@ pub(super) static DETECTOR: Detector = Detector {
                 r"(?:\([0-9]{1,5}\)|(?-u:\b)[0-9]{1,5})(?:[ .\-][0-9]{2,8}){1,5}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
-            reach: Reach::Longest,
+            reach: Reach::Longest(64),
         },
         Pattern {
             name: "bare",
