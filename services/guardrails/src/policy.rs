@@ -4,7 +4,8 @@
 use crate::finding::Finding;
 
 /// What to do with a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// From the mildest to the strictest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     /// Nothing was found that the policy minds.
     Allow,

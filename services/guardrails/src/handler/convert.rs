@@ -12,13 +12,16 @@ use crate::{
 
 /// The answer to one text.
 pub(super) fn checked(policy: Policy, findings: Vec<Finding>) -> proto::CheckTextResponse {
-    let action = match policy.decide(&findings) {
+    proto::CheckTextResponse {
+        action: action(policy.decide(&findings)).into(),
+        findings: findings.into_iter().map(finding).collect(),
+    }
+}
+
+pub(super) fn action(action: Action) -> proto::Action {
+    match action {
         Action::Allow => proto::Action::Allow,
         Action::Redact => proto::Action::Redact,
-    };
-    proto::CheckTextResponse {
-        action: action.into(),
-        findings: findings.into_iter().map(finding).collect(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod batch;
 mod convert;
+mod stream;
 
 use std::{num::NonZero, sync::Arc, thread};
 
@@ -167,9 +168,10 @@ impl GuardrailsService for Handler {
 
     async fn check_stream(
         &self,
-        _: Request<Streaming<CheckStreamRequest>>,
+        request: Request<Streaming<CheckStreamRequest>>,
     ) -> Result<Response<Self::CheckStreamStream>, Status> {
-        Err(ApiError::unimplemented("GuardrailsService.CheckStream").into())
+        let answers = stream::answer(self.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn create_moderation(
