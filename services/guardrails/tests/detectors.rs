@@ -310,3 +310,18 @@ fn only_the_detectors_that_were_named_run() {
     let redacted = engine.redact("bob@example.com 192.0.2.1", &only).unwrap();
     assert_eq!(redacted.text, "<EMAIL> 192.0.2.1");
 }
+
+#[test]
+fn what_an_encoding_hides_is_reported_as_the_encoded_run() {
+    let text = "auth: bXkgY2FyZCBpcyA0MTExIDExMTEgMTExMSAxMTEx, then";
+    let found = findings(text);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind, "CREDIT_CARD");
+    assert_eq!((found[0].start_byte, found[0].end_byte), (6, 46));
+    assert!(found[0].reasons.iter().any(|it| it == "encoded:base64"));
+    // base64 of base64, and no deeper.
+    let twice = "ZEdobElHTmhjbVFnTkRFeE1TQXhNVEV4SURFeE1URWdNVEV4TVNFPQ==";
+    assert_eq!(findings(twice)[0].kind, "CREDIT_CARD");
+    let thrice = "WkVkb2JFbEhUbWhqYlZGblRrUkZlRTFUUVhoTlZFVjRTVVJGZUUxVVJXZE5WRVY0VFZORlBRPT0=";
+    assert_eq!(findings(thrice), []);
+}

@@ -48,6 +48,9 @@ fn streamed(text: &str, cuts: &[usize], selection: &Selection) -> Streamed {
 fn texts() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "bob@example.com",
+        "bob%40example.com",
+        "%34",
+        "%",
         "?email=bob.smith@mail.example.co.uk",
         "\"a b\"@example.org",
         "+44 20 7946 0958",
@@ -62,6 +65,9 @@ fn texts() -> impl Strategy<Value = String> {
         "378282246310005",
         "192.0.2.1",
         "2001:db8::1",
+        // bob@example.com, twice: in base64 and in hexadecimal.
+        "Ym9iQGV4YW1wbGUuY29tIQ==",
+        "20626f62406578616d706c652e636f6d",
         "::",
         "phone",
         "call",

@@ -139,9 +139,8 @@ fn compute(c: char) -> Fold {
     if !may_fold {
         return Fold::Same;
     }
-    let mut form = [c].into_iter().nfkc();
     let mut text = String::new();
-    while let Some(part) = form.next() {
+    for part in [c].into_iter().nfkc() {
         if !part.is_ascii() || text.len() == 4 {
             return Fold::Same;
         }

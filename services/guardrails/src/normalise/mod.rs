@@ -2,13 +2,15 @@
 //!
 //! `４１１１`, `٤١١١` and `4\u{200B}111` are the same card number to whoever reads or copies
 //! them, and so they are to a detector: characters that stand for ASCII become it, and
-//! invisible ones are left out. Findings are reported, and redacted, at the offsets of the
+//! invisible ones are left out. So is `bob%40example.com` an address. Findings are reported, and redacted, at the offsets of the
 //! text as it came ([`Offsets`]).
 //!
-//! Each character is folded by itself, so a text in pieces is folded as a whole one.
+//! Each character, or `%` with its two digits, is folded by itself, so a text in pieces
+//! is folded as a whole one.
 
 mod fold;
 mod offsets;
+mod percent;
 
 use std::borrow::Cow;
 
@@ -33,7 +35,7 @@ impl<'t> Normalised<'t> {
     /// changes.
     pub(crate) fn new(text: &'t str) -> Self {
         let changes = !text.is_ascii() && text.chars().any(|c| fold(c) != Fold::Same);
-        if !changes {
+        if !changes && !percent::is_in(text) {
             return Self {
                 text: Cow::Borrowed(text),
                 offsets: Offsets::default(),
@@ -41,6 +43,7 @@ impl<'t> Normalised<'t> {
         }
         let mut normaliser = Normaliser::default();
         normaliser.push(text);
+        normaliser.finish();
         Self {
             text: Cow::Owned(normaliser.text),
             offsets: normaliser.offsets,
@@ -59,12 +62,14 @@ pub(crate) struct Normaliser {
     pushed: usize,
     /// Invisible characters in a row so far.
     invisible: usize,
+    /// A `%` and the digit after it whose end has not arrived; not part of `text` yet.
+    percent: percent::Open,
 }
 
 impl Normaliser {
     /// Goes on with `piece`.
     pub(crate) fn push(&mut self, piece: &str) {
-        if piece.is_ascii() {
+        if piece.is_ascii() && !piece.contains('%') && self.percent.is_empty() {
             self.text.push_str(piece);
             self.pushed += piece.len();
             if !piece.is_empty() {
@@ -73,18 +78,49 @@ impl Normaliser {
             return;
         }
         for c in piece.chars() {
-            let from = self.pushed;
-            self.pushed += c.len_utf8();
-            let is_invisible = fold(c) == Fold::Nothing;
-            self.invisible = if is_invisible { self.invisible + 1 } else { 0 };
-            match fold(c) {
-                Fold::Same => self.text.push(c),
-                Fold::Nothing if self.invisible <= MAX_INVISIBLE => {
-                    self.offsets.skip(self.text.len(), self.pushed);
+            match self.percent.take(c) {
+                percent::Step::Opened(before) => self.plain(&before),
+                percent::Step::Closed(ascii) => {
+                    let from = self.pushed;
+                    self.pushed += 3;
+                    self.invisible = 0;
+                    self.replace(ascii.encode_utf8(&mut [0; 4]), from);
                 }
-                Fold::Nothing => self.replace(" ", from),
-                Fold::Ascii(ascii) => self.replace(ascii.as_str(), from),
+                percent::Step::Plain(before) => {
+                    self.plain(&before);
+                    self.one(c);
+                }
             }
+        }
+    }
+
+    /// Nothing follows: what was opened stays as it is.
+    pub(crate) fn finish(&mut self) {
+        let open = std::mem::take(&mut self.percent);
+        self.plain(&open);
+    }
+
+    fn plain(&mut self, ascii: &percent::Open) {
+        if !ascii.is_empty() {
+            self.text.push_str(ascii.as_str());
+            self.pushed += ascii.as_str().len();
+            self.invisible = 0;
+        }
+    }
+
+    fn one(&mut self, c: char) {
+        let from = self.pushed;
+        self.pushed += c.len_utf8();
+        let folded = fold(c);
+        let is_invisible = folded == Fold::Nothing;
+        self.invisible = if is_invisible { self.invisible + 1 } else { 0 };
+        match folded {
+            Fold::Same => self.text.push(c),
+            Fold::Nothing if self.invisible <= MAX_INVISIBLE => {
+                self.offsets.skip(self.text.len(), self.pushed);
+            }
+            Fold::Nothing => self.replace(" ", from),
+            Fold::Ascii(ascii) => self.replace(ascii.as_str(), from),
         }
     }
 
@@ -126,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_url_spells_in_hexadecimal_is_spelled_out() {
+        assert_eq!(normalised("bob%40example.com"), "bob@example.com");
+        assert_eq!(
+            normalised("%2B44%2d20 100% 5%0a %zz %4"),
+            "+44-20 100% 5%0a %zz %4"
+        );
+        assert_eq!(normalised("%%41%4"), "%A%4");
+    }
+
+    #[test]
     fn other_scripts_and_plain_accents_stay() {
         for text in ["Zoë 语言 Привет café naïve Ωμέγα", "x — y … z · ™"] {
             let kept = normalised(text);
@@ -151,7 +197,8 @@ mod tests {
                 let span = normalised.offsets.span(at..at + c.len_utf8());
                 prop_assert!(last <= span.start && span.start < span.end);
                 let original = &text[span.clone()];
-                prop_assert!(original.chars().count() == 1);
+                let is_one = original.chars().count() == 1;
+                prop_assert!(is_one || original.starts_with('%') && original.len() == 3);
                 // One character may fold to several of ASCII.
                 last = span.start;
             }
@@ -167,6 +214,7 @@ mod tests {
                 from = to;
             }
             normaliser.push(&text[from..]);
+            normaliser.finish();
             let whole = Normalised::new(&text);
             prop_assert_eq!(&normaliser.text, &whole.text);
             for (at, c) in whole.text.char_indices() {
@@ -179,6 +227,7 @@ mod tests {
         fn a_text_that_lost_its_head_maps_as_before(text in texts(), cut in 0..64usize) {
             let mut normaliser = Normaliser::default();
             normaliser.push(&text);
+            normaliser.finish();
             let whole = Normalised::new(&text);
             let cut = whole.text.floor_char_boundary(cut.min(whole.text.len()));
             normaliser.cut(cut);

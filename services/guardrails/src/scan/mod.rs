@@ -8,7 +8,8 @@
 //! each, one automaton over all patterns, anchored there, walks on for as long as
 //! anything can still match, and names every (pattern, end) it meets; in prose it dies
 //! within a few letters. Shapes that are known by a sign in their middle, such as
-//! an address by its `@`, are read from that sign to both sides ([`around`]).
+//! an address by its `@`, are read from that sign to both sides ([`around`]), and runs of
+//! base64 and hexadecimal are decoded and searched like a text ([`encoded`]).
 //! Which of the overlapping candidates wins is decided later, by score
 //! ([`crate::resolve`]).
 //!
@@ -22,6 +23,8 @@
 //! hold the sum to a multiple of the text's length, whatever the text.
 
 mod around;
+mod encoded;
+mod starts;
 
 use std::borrow::Cow;
 
@@ -32,8 +35,15 @@ use regex_automata::{
     util::{pool::Pool, start, syntax},
 };
 
-use self::around::{Around, AroundCache};
-use crate::detector::{Candidate, ContextIndex, Detector, Pattern, Reach, Surroundings, Verdict};
+use self::{
+    around::{Around, AroundCache},
+    encoded::Runs,
+    starts::Starts,
+};
+use crate::{
+    detector::{Candidate, ContextIndex, Detector, Pattern, Reach, Surroundings, Verdict},
+    normalise::Normalised,
+};
 
 /// Bytes of the longest candidate.
 pub(crate) const MAX_CANDIDATE: usize = 4096;
@@ -55,6 +65,14 @@ pub struct ScanStats {
     pub walked_bytes: usize,
     /// Candidates that detectors judged.
     pub candidates: usize,
+}
+
+impl ScanStats {
+    fn add(&mut self, other: Self) {
+        self.text_bytes += other.text_bytes;
+        self.walked_bytes += other.walked_bytes;
+        self.candidates += other.candidates;
+    }
 }
 
 /// A candidate that its detector confirmed.
@@ -91,6 +109,10 @@ pub(crate) struct Progress {
     next: usize,
     /// By pattern, where its last `Longest` stretch ends.
     stretches: Vec<usize>,
+    /// The search for texts within the text.
+    runs: Runs,
+    /// How deep within other texts this one is.
+    depth: u8,
     /// What it took so far.
     pub(crate) stats: ScanStats,
 }
@@ -103,6 +125,7 @@ impl Progress {
         for end in &mut self.stretches {
             *end = end.saturating_sub(bytes);
         }
+        self.runs.rebase(bytes);
     }
 }
 
@@ -123,17 +146,10 @@ pub(crate) struct Scanner {
     patterns: Vec<(usize, &'static Pattern, String)>,
     walk: DFA,
     arounds: Vec<Around>,
-    classes: [u8; 256],
+    starts: Starts,
     context: ContextIndex,
     caches: Pool<Caches, MakeCaches>,
 }
-
-/// Letters, digits and `_`: what a token consists of.
-const WORD: u8 = 1;
-/// A walk can begin here.
-const START: u8 = 2;
-/// The sign in the middle of a pattern of [`Reach::Around`].
-const SIGN: u8 = 4;
 
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -162,7 +178,8 @@ impl Scanner {
         }
         let regexes: Vec<&str> = patterns.iter().map(|(_, it, _)| it.regex).collect();
         let walk = automaton(&regexes, false)?;
-        let classes = classes(&walk, &arounds)?;
+        let signs: Vec<u8> = arounds.iter().map(|it| it.sign).collect();
+        let starts = Starts::new(&walk, &signs)?;
         let make: MakeCaches = {
             let (walk, arounds) = (walk.clone(), arounds.clone());
             Box::new(move || Caches {
@@ -176,7 +193,7 @@ impl Scanner {
             patterns,
             walk,
             arounds,
-            classes,
+            starts,
             context: ContextIndex::new(detectors.iter().map(|it| it.context)),
             caches: Pool::new(make),
         })
@@ -187,6 +204,8 @@ impl Scanner {
         Progress {
             next: 0,
             stretches: vec![0; self.patterns.len()],
+            runs: Runs::default(),
+            depth: 0,
             stats: ScanStats::default(),
         }
     }
@@ -216,30 +235,32 @@ impl Scanner {
             progress,
             hits,
         };
+        let mut block = begin;
         let mut at = begin;
-        let mut after_word = at > 0 && self.classes[usize::from(bytes[at - 1])] & WORD != 0;
-        while at < bytes.len() {
-            let class = self.classes[usize::from(bytes[at])];
-            let is_word = class & WORD != 0;
-            let decided = if class & SIGN != 0 {
-                pass.sign(around, at)?
-            } else if class & START != 0 && !(after_word && is_word) {
-                pass.token(walk, ends, at)?
-            } else {
-                true
-            };
-            if !decided {
-                break;
+        'text: while block < bytes.len() {
+            let mut worth = self.starts.in_block(bytes, block);
+            while worth != 0 {
+                at = block + worth.trailing_zeros() as usize;
+                worth &= worth - 1;
+                let decided = if self.starts.is_sign(bytes[at]) {
+                    pass.sign(around, at)?
+                } else {
+                    pass.token(walk, ends, at)?
+                };
+                if !decided {
+                    break 'text;
+                }
             }
-            after_word = is_word;
-            at += 1;
+            block = bytes.len().min(block + starts::BLOCK);
+            at = block;
         }
+        pass.texts_within()?;
         progress.stats.text_bytes += at - begin;
         progress.next = at;
         if is_last {
             return Ok(at);
         }
-        let mut undecided = at;
+        let mut undecided = at.min(progress.runs.undecided());
         for (pattern, cache) in self.arounds.iter().zip(around) {
             undecided = undecided.min(pattern.undecided(cache, bytes, at)?);
         }
@@ -379,6 +400,38 @@ impl Pass<'_, '_> {
         Ok(true)
     }
 
+    /// Decodes the runs of base64 and hexadecimal and searches what they hold. The surest
+    /// finding inside of a run stands for the run.
+    fn texts_within(&mut self) -> Result<(), ScanError> {
+        if self.progress.depth == encoded::MAX_DEPTH {
+            return Ok(());
+        }
+        while let Some(run) = self.progress.runs.next(self.text.as_bytes(), self.is_last) {
+            let Some((text, encoding)) = encoded::decode(&self.text[run.clone()]) else {
+                continue;
+            };
+            let seen = Normalised::new(&text);
+            let mut within = self.scanner.begin();
+            within.depth = self.progress.depth + 1;
+            let mut hits = Vec::new();
+            self.scanner
+                .advance(&seen.text, true, self.wanted, &mut within, &mut hits)?;
+            self.progress.stats.add(within.stats);
+            let surest = hits
+                .into_iter()
+                .reduce(|best, hit| if hit.score > best.score { hit } else { best });
+            if let Some(mut hit) = surest {
+                hit.reasons.push(Cow::Borrowed(encoding));
+                self.hits.push(Hit {
+                    start: run.start,
+                    end: run.end,
+                    ..hit
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn judge(
         &mut self,
         detector: usize,
@@ -420,28 +473,6 @@ impl Pass<'_, '_> {
             reasons: std::iter::once(named).chain(reasons).collect(),
         });
     }
-}
-
-/// What each byte can be.
-fn classes(walk: &DFA, arounds: &[Around]) -> Result<[u8; 256], ScanError> {
-    let mut cache = walk.create_cache();
-    let config = start::Config::new().anchored(Anchored::Yes);
-    let start = walk.start_state(&mut cache, &config).map_err(stopped)?;
-    let mut classes = [0; 256];
-    for byte in 0..=u8::MAX {
-        let class = &mut classes[usize::from(byte)];
-        if byte.is_ascii_alphanumeric() || byte == b'_' {
-            *class |= WORD;
-        }
-        let next = walk.next_state(&mut cache, start, byte).map_err(stopped)?;
-        if !next.is_dead() {
-            *class |= START;
-        }
-        if arounds.iter().any(|pattern| pattern.sign == byte) {
-            *class |= SIGN;
-        }
-    }
-    Ok(classes)
 }
 
 fn automaton(regexes: &[&str], reversed: bool) -> Result<DFA, ScanError> {

@@ -87,6 +87,9 @@ impl StreamCheck {
     }
 
     fn go_on(&mut self, is_last: bool) -> Result<Piece, EngineError> {
+        if is_last {
+            self.normaliser.finish();
+        }
         let undecided = self.engine.scanner().advance(
             &self.normaliser.text,
             is_last,
