@@ -4,6 +4,7 @@
 
 mod calls;
 mod embeddings;
+mod guardrails;
 mod server;
 
 use std::collections::HashMap;
