@@ -218,8 +218,8 @@ impl Engine {
             .map(|hit| {
                 let detector = registry::ALL[hit.detector];
                 Finding {
-                    kind: detector.kind,
-                    detector: detector.name,
+                    kind: detector.kind.into(),
+                    detector: detector.name.into(),
                     start_byte: hit.start,
                     end_byte: hit.end,
                     start_char: chars.at(hit.start),

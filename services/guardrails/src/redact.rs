@@ -10,7 +10,7 @@ pub(crate) fn redact(text: &str, findings: &[Finding]) -> String {
     for finding in findings {
         redacted.push_str(&text[from..finding.start_byte]);
         redacted.push('<');
-        redacted.push_str(finding.kind);
+        redacted.push_str(&finding.kind);
         redacted.push('>');
         from = finding.end_byte;
     }

@@ -24,8 +24,8 @@ pub(super) fn checked(policy: Policy, findings: Vec<Finding>) -> proto::CheckTex
 
 pub(super) fn finding(finding: Finding) -> proto::Finding {
     proto::Finding {
-        r#type: finding.kind.to_owned(),
-        detector: finding.detector.to_owned(),
+        r#type: finding.kind.into_owned(),
+        detector: finding.detector.into_owned(),
         start_byte: finding.start_byte as u64,
         end_byte: finding.end_byte as u64,
         start_char: finding.start_char as u64,
