@@ -2,15 +2,17 @@
 //! Everything that is costly happens in [`Engine::new`]; a call allocates only for
 //! what it finds.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
 use tracing::{Span, field};
 
 use crate::{
     config::GuardrailsConfig,
+    control::{ConfigError, Control},
     detector::registry,
     finding::Finding,
     offsets::CharOffsets,
+    policy::Extras,
     redact, resolve,
     scan::{ScanError, ScanStats, Scanner},
 };
@@ -45,6 +47,9 @@ pub enum EngineError {
         /// Names given.
         count: usize,
     },
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
     /// A fault of a detector's patterns; the text is not to blame.
     #[error("the scanner failed: {0}")]
     Scanner(String),
@@ -57,16 +62,21 @@ impl From<ScanError> for EngineError {
 }
 
 /// Which detectors run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     /// By place in the registry; `None` for the engine's own choice.
     chosen: Option<Arc<[bool]>>,
+    /// What a policy adds to the detectors.
+    extras: Option<Arc<Extras>>,
 }
 
 impl Selection {
     /// The detectors that run when nobody names any. Costs nothing to make.
     pub const fn default_on() -> Self {
-        Self { chosen: None }
+        Self {
+            chosen: None,
+            extras: None,
+        }
     }
 
     /// The detectors with these names, or [`Self::default_on`] for no names.
@@ -94,7 +104,33 @@ impl Selection {
         }
         Ok(Self {
             chosen: Some(chosen.into()),
+            extras: None,
         })
+    }
+
+    /// These detectors, by place in the registry.
+    pub(crate) fn of(chosen: Arc<[bool]>) -> Self {
+        Self {
+            chosen: Some(chosen),
+            extras: None,
+        }
+    }
+
+    /// The same detectors with what a policy adds to them.
+    pub(crate) fn with(mut self, extras: Extras) -> Self {
+        self.extras = Some(Arc::new(extras));
+        self
+    }
+
+    /// Type and name of the detector at this place.
+    fn describe(&self, detector: usize) -> (Cow<'static, str>, Cow<'static, str>) {
+        match &self.extras {
+            Some(extras) => extras.describe(detector),
+            None => {
+                let detector = registry::ALL[detector];
+                (detector.kind.into(), detector.name.into())
+            }
+        }
     }
 }
 
@@ -120,6 +156,7 @@ pub struct Redacted {
 #[derive(Debug)]
 pub struct Engine {
     scanner: Scanner,
+    control: Control,
     default_on: Arc<[bool]>,
     max_text_bytes: usize,
     max_batch_bytes: usize,
@@ -131,7 +168,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`EngineError::UnknownDetector`] when the configuration names one that does
-    /// not exist.
+    /// not exist, [`EngineError::Configuration`] for anything else in it.
     pub fn new(config: &GuardrailsConfig) -> Result<Self, EngineError> {
         let default_on = match Selection::named(&config.detectors)?.chosen {
             Some(chosen) => chosen,
@@ -139,6 +176,7 @@ impl Engine {
         };
         Ok(Self {
             scanner: Scanner::new(registry::ALL)?,
+            control: Control::new(config)?,
             default_on,
             max_text_bytes: config.max_text_bytes,
             max_batch_bytes: config.max_batch_bytes,
@@ -177,6 +215,11 @@ impl Engine {
         })
     }
 
+    /// Policies, keys, vault and audit.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// Whether the detector at this place in the registry runs by default.
     pub(crate) fn is_default_on(&self, detector: usize) -> bool {
         self.default_on.get(detector).copied().unwrap_or_default()
@@ -211,15 +254,20 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         self.admit(text)?;
         let wanted = selection.chosen.as_deref().unwrap_or(&self.default_on);
-        let (hits, stats) = self.scanner.scan(text, wanted)?;
+        let (mut hits, stats) = self.scanner.scan(text, wanted)?;
+        if let Some(extras) = &selection.extras {
+            extras
+                .apply(text, &mut hits)
+                .map_err(EngineError::Scanner)?;
+        }
         let mut chars = CharOffsets::new(text);
         let findings = resolve::resolve(hits)
             .into_iter()
             .map(|hit| {
-                let detector = registry::ALL[hit.detector];
+                let (kind, detector) = selection.describe(hit.detector);
                 Finding {
-                    kind: detector.kind.into(),
-                    detector: detector.name.into(),
+                    kind,
+                    detector,
                     start_byte: hit.start,
                     end_byte: hit.end,
                     start_char: chars.at(hit.start),
