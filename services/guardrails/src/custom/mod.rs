@@ -38,7 +38,7 @@ struct Recognizer {
     score: f64,
     context_score: f64,
     context: Vec<String>,
-    validator: Option<(String, fn(&str) -> bool)>,
+    validator: Option<validator::Named>,
     /// A term counts as a whole word only.
     whole_words: bool,
 }

@@ -13,6 +13,9 @@ pub(super) fn names() -> String {
     names.join(", ")
 }
 
+/// A check that a recognizer named.
+pub(super) type Named = (String, fn(&str) -> bool);
+
 type Check = (&'static str, fn(&str) -> bool);
 
 const ALL: [Check; 4] = [
@@ -39,7 +42,7 @@ fn luhn(value: &str) -> bool {
             weighted / 10 + weighted % 10
         })
         .sum();
-    digits.len() > 1 && sum % 10 == 0
+    digits.len() > 1 && sum.is_multiple_of(10)
 }
 
 /// ISO/IEC 7064 MOD 97-10 over letters and digits as they stand: the rest is 1.

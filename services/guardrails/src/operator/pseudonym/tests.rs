@@ -45,7 +45,7 @@ fn luhn(digits: &str) -> bool {
             weighted / 10 + weighted % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 proptest! {
