@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shown: usize = arguments.next().map_or(Ok(0), |count| count.parse())?;
     let rows: Vec<Row> = serde_json::from_reader(BufReader::new(File::open(path)?))?;
     let engine = Engine::new(&GuardrailsConfig::default())?;
-    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     for row in &rows {
         count(&engine, row, &mut tallies)?;
     }
@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn count(
     engine: &Engine,
     row: &Row,
-    tallies: &mut BTreeMap<&str, Tally>,
+    tallies: &mut BTreeMap<String, Tally>,
 ) -> Result<(), Box<dyn Error>> {
     let findings = engine
         .check(&row.full_text, &Selection::default_on())?
@@ -96,7 +96,7 @@ fn count(
         .filter_map(|label| Some((kind(&label.entity_type)?, label)))
         .collect();
     for (kind, label) in &labels {
-        let tally = tallies.entry(*kind).or_default();
+        let tally = tallies.entry((*kind).to_owned()).or_default();
         let hit = findings.iter().find(|finding| {
             finding.kind == *kind
                 && finding.start_char < label.end_position
@@ -121,7 +121,7 @@ fn count(
                 && label.start_position < finding.end_char
         });
         if !labelled {
-            let tally = tallies.entry(finding.kind).or_default();
+            let tally = tallies.entry(finding.kind.to_string()).or_default();
             tally
                 .false_alarms
                 .push(excerpt(finding.start_char, finding.end_char));

@@ -2,16 +2,18 @@
 //! Everything that is costly happens in [`Engine::new`]; a call allocates only for
 //! what it finds.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
 use tracing::{Span, field};
 
 use crate::{
     config::GuardrailsConfig,
+    control::{ConfigError, Control},
     detector::registry,
     finding::Finding,
     normalise::Normalised,
     offsets::CharOffsets,
+    policy::Extras,
     redact,
     resolve::Resolver,
     scan::{ScanError, ScanStats, Scanner},
@@ -47,6 +49,9 @@ pub enum EngineError {
         /// Names given.
         count: usize,
     },
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
     /// A fault of a detector's patterns; the text is not to blame.
     #[error("the scanner failed: {0}")]
     Scanner(String),
@@ -59,16 +64,21 @@ impl From<ScanError> for EngineError {
 }
 
 /// Which detectors run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     /// By place in the registry; `None` for the engine's own choice.
     chosen: Option<Arc<[bool]>>,
+    /// What a policy adds to the detectors.
+    extras: Option<Arc<Extras>>,
 }
 
 impl Selection {
     /// The detectors that run when nobody names any. Costs nothing to make.
     pub const fn default_on() -> Self {
-        Self { chosen: None }
+        Self {
+            chosen: None,
+            extras: None,
+        }
     }
 
     /// The detectors with these names, or [`Self::default_on`] for no names.
@@ -96,7 +106,38 @@ impl Selection {
         }
         Ok(Self {
             chosen: Some(chosen.into()),
+            extras: None,
         })
+    }
+
+    /// These detectors, by place in the registry.
+    pub(crate) fn of(chosen: Arc<[bool]>) -> Self {
+        Self {
+            chosen: Some(chosen),
+            extras: None,
+        }
+    }
+
+    /// The same detectors with what a policy adds to them.
+    pub(crate) fn with(mut self, extras: Extras) -> Self {
+        self.extras = Some(Arc::new(extras));
+        self
+    }
+
+    /// What a policy adds to the detectors.
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        self.extras.as_deref()
+    }
+
+    /// Type and name of the detector at this place.
+    pub(crate) fn describe(&self, detector: usize) -> (Cow<'static, str>, Cow<'static, str>) {
+        match &self.extras {
+            Some(extras) => extras.describe(detector),
+            None => {
+                let detector = registry::ALL[detector];
+                (detector.kind.into(), detector.name.into())
+            }
+        }
     }
 }
 
@@ -122,6 +163,7 @@ pub struct Redacted {
 #[derive(Debug)]
 pub struct Engine {
     scanner: Scanner,
+    control: Control,
     default_on: Arc<[bool]>,
     max_text_bytes: usize,
     max_batch_bytes: usize,
@@ -133,7 +175,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`EngineError::UnknownDetector`] when the configuration names one that does
-    /// not exist.
+    /// not exist, [`EngineError::Configuration`] for anything else in it.
     pub fn new(config: &GuardrailsConfig) -> Result<Self, EngineError> {
         let default_on = match Selection::named(&config.detectors)?.chosen {
             Some(chosen) => chosen,
@@ -141,6 +183,7 @@ impl Engine {
         };
         Ok(Self {
             scanner: Scanner::new(registry::ALL)?,
+            control: Control::new(config)?,
             default_on,
             max_text_bytes: config.max_text_bytes,
             max_batch_bytes: config.max_batch_bytes,
@@ -177,6 +220,11 @@ impl Engine {
             text: redact::redact(text, &findings),
             findings,
         })
+    }
+
+    /// Policies, keys, vault and audit.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Whether the detector at this place in the registry runs by default.
@@ -220,6 +268,13 @@ impl Engine {
         let end = self
             .scanner
             .advance(&seen.text, true, wanted, &mut progress, hits)?;
+        if let Some(extras) = &selection.extras {
+            let hits = resolver.waiting();
+            extras
+                .find(&seen.text, hits)
+                .map_err(EngineError::Scanner)?;
+            hits.retain(|hit| extras.keeps(&seen.text, hit));
+        }
         let mut findings = Vec::new();
         let mut chars = CharOffsets::new(text);
         let mut last_end = 0;
@@ -230,10 +285,10 @@ impl Engine {
                 return;
             }
             last_end = span.end;
-            let detector = registry::ALL[hit.detector];
+            let (kind, detector) = selection.describe(hit.detector);
             findings.push(Finding {
-                kind: detector.kind,
-                detector: detector.name,
+                kind,
+                detector,
                 start_byte: span.start,
                 end_byte: span.end,
                 start_char: chars.at(span.start),

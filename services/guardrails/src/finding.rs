@@ -6,10 +6,11 @@ use std::borrow::Cow;
 /// Something found in a text. Spans are half open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is, such as `EMAIL`; redaction writes it as `<EMAIL>`.
-    pub kind: &'static str,
-    /// The detector that found it, such as `email`.
-    pub detector: &'static str,
+    /// What it is, such as `EMAIL`; redaction writes it as `<EMAIL>`. Owned
+    /// where a custom recognizer named it.
+    pub kind: Cow<'static, str>,
+    /// The detector or custom recognizer that found it, such as `email`.
+    pub detector: Cow<'static, str>,
     /// First byte of the span in the UTF-8 text.
     pub start_byte: usize,
     /// One past the last byte.

@@ -19,6 +19,6 @@ pub(crate) fn redact(text: &str, findings: &[Finding]) -> String {
 /// Appends the label of `finding`.
 pub(crate) fn write_label(redacted: &mut String, finding: &Finding) {
     redacted.push('<');
-    redacted.push_str(finding.kind);
+    redacted.push_str(&finding.kind);
     redacted.push('>');
 }

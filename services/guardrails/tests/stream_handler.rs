@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use signalbox_guardrails::{Engine, GuardrailsConfig, Handler};
 use signalbox_proto::guardrails::v1::{
-    Action, CheckStreamRequest, CheckStreamResponse,
-    guardrails_service_client::GuardrailsServiceClient,
+    Action, CheckStreamRequest, CheckStreamResponse, CustomRecognizer, CustomRules, DenyList,
+    Operator, guardrails_service_client::GuardrailsServiceClient,
     guardrails_service_server::GuardrailsServiceServer,
 };
 use tokio::sync::mpsc;
@@ -115,6 +115,94 @@ async fn what_the_first_message_gets_wrong_ends_the_stream_by_name() {
     let status = answers(vec![piece("a "), piece(&long)]).await.unwrap_err();
     let details = status.get_details_bad_request().unwrap();
     assert_eq!(details.field_violations[0].field, "text");
+}
+
+#[tokio::test]
+async fn a_stream_ends_before_what_its_policy_blocks() {
+    let first = CheckStreamRequest {
+        policy: "coppa".to_owned(),
+        ..piece("write to bob@example.com or not; ")
+    };
+    let said = answers(vec![first, piece("never let through")])
+        .await
+        .unwrap();
+    let last = said.last().unwrap();
+    let text: String = said.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(text, "write to ");
+    assert_eq!(last.action(), Action::Block);
+    assert_eq!(last.findings.len(), 1);
+    let why = last.decision.clone().unwrap();
+    assert_eq!((why.policy.as_str(), why.finding), ("coppa", Some(0)));
+}
+
+#[tokio::test]
+async fn operators_write_in_a_stream_and_what_would_need_a_session_is_a_label() {
+    let operator = |operator: &str| Operator {
+        operator: operator.to_owned(),
+        ..Operator::default()
+    };
+    let first = CheckStreamRequest {
+        operators: [
+            ("EMAIL".to_owned(), operator("pseudonym")),
+            ("CREDIT_CARD".to_owned(), operator("mask")),
+        ]
+        .into(),
+        ..piece("bob@example.com pays with ")
+    };
+    let said = answers(vec![first, piece("4111 1111 1111 1111.")])
+        .await
+        .unwrap();
+    let text: String = said.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(text, "<EMAIL> pays with **** **** **** 1111.");
+    let operators: Vec<_> = said.iter().flat_map(|it| &it.findings).collect();
+    assert_eq!(operators[1].operator, "mask");
+}
+
+#[tokio::test]
+async fn recognizers_of_the_stream_find_the_same_however_it_is_cut() {
+    let custom = CustomRules {
+        recognizers: vec![CustomRecognizer {
+            name: "ticket".to_owned(),
+            patterns: vec![r"\bTCK-[0-9]{4,6}\b".to_owned()],
+            context: vec!["escalated".to_owned()],
+            ..CustomRecognizer::default()
+        }],
+        allow: vec!["TCK-0000".to_owned()],
+        deny: vec![DenyList {
+            name: "project".to_owned(),
+            terms: vec!["blue heron".to_owned()],
+            ..DenyList::default()
+        }],
+    };
+    let text = "TCK-12345 was escalated, TCK-0000 was not. ".repeat(20)
+        + "The Blue Heron files: TCK-999, TCK-9999";
+    let mut expected = None;
+    for size in [1, 2, 7, 64, 4_000] {
+        let mut pieces: Vec<CheckStreamRequest> = Vec::new();
+        for chunk in text.as_bytes().chunks(size) {
+            pieces.push(piece(std::str::from_utf8(chunk).unwrap()));
+        }
+        pieces[0].custom = Some(custom.clone());
+        let said = answers(pieces).await.unwrap();
+        let out: String = said.iter().map(|answer| answer.text.as_str()).collect();
+        let spans: Vec<(u64, u64, String)> = said
+            .into_iter()
+            .flat_map(|answer| answer.findings)
+            .map(|it| (it.start_byte, it.end_byte, it.r#type))
+            .collect();
+        assert!(
+            out.ends_with("The <PROJECT> files: TCK-999, <TICKET>"),
+            "{out}"
+        );
+        assert!(
+            out.starts_with("<TICKET> was escalated, TCK-0000 was not."),
+            "{out}"
+        );
+        assert_eq!(
+            *expected.get_or_insert_with(|| (out.clone(), spans.clone())),
+            (out, spans)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,8 +18,9 @@ use tracing::field;
 
 use super::{INLINE_BYTES, aborted, convert, on_core};
 use crate::{
-    engine::{Engine, EngineError, Selection},
-    policy::Policy,
+    audit::Asker,
+    engine::{Engine, EngineError},
+    policy::Plan,
 };
 
 /// Most texts of one call.
@@ -30,8 +31,8 @@ pub(super) async fn check(
     engine: &Arc<Engine>,
     cores: &Arc<Semaphore>,
     texts: Vec<String>,
-    selection: Selection,
-    policy: Policy,
+    plan: Plan,
+    asker: Asker,
 ) -> Result<Vec<CheckTextResponse>, ApiError> {
     let bytes = admit(engine, &texts)?;
     let span = tracing::info_span!(
@@ -43,8 +44,8 @@ pub(super) async fn check(
     let work = Arc::new(Work {
         engine: Arc::clone(engine),
         texts,
-        selection,
-        policy,
+        plan,
+        asker,
         abandoned: AtomicBool::new(false),
     });
     // Most texts of a batch are short, and each costs a little by itself too.
@@ -97,8 +98,8 @@ fn refusal(error: EngineError) -> ApiError {
 struct Work {
     engine: Arc<Engine>,
     texts: Vec<String>,
-    selection: Selection,
-    policy: Policy,
+    plan: Plan,
+    asker: Asker,
     /// The caller is gone: nobody reads the answers.
     abandoned: AtomicBool,
 }
@@ -109,8 +110,17 @@ impl Work {
             .map_while(|index| {
                 (!self.abandoned.load(Ordering::Relaxed)).then(|| {
                     let text = &self.texts[index];
-                    let report = self.engine.check_quietly(text, &self.selection)?;
-                    Ok(convert::checked(self.policy, report.findings))
+                    let report = self.engine.check_quietly(text, self.plan.selection())?;
+                    let (decided, answer) = convert::checked(&self.plan, &report.findings);
+                    self.engine.control().audit().decided(
+                        &self.asker,
+                        "check",
+                        &self.plan,
+                        text,
+                        &report.findings,
+                        &decided,
+                    );
+                    Ok(answer)
                 })
             })
             .collect()
@@ -171,17 +181,22 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use signalbox_chassis::RequestContext;
+
     use super::*;
-    use crate::config::GuardrailsConfig;
+    use crate::{config::GuardrailsConfig, policy::Terms};
 
     #[tokio::test]
     async fn a_batch_whose_caller_went_away_is_given_up() {
         let engine = Engine::new(&GuardrailsConfig::default()).unwrap();
+        let control = engine.control();
+        let plan = control.policies().plan(&Terms::default()).unwrap();
+        let asker = control.asker(&RequestContext::anonymous());
         let work = Arc::new(Work {
+            plan,
+            asker,
             engine: Arc::new(engine),
             texts: vec!["bob@example.com ".repeat(60_000); 8],
-            selection: Selection::default_on(),
-            policy: Policy::Default,
             abandoned: AtomicBool::new(false),
         });
         let cores = Arc::new(Semaphore::new(2));

@@ -3,38 +3,69 @@
 use signalbox_chassis::ApiError;
 use signalbox_proto::guardrails::v1 as proto;
 
+use super::policies;
 use crate::{
     detector::registry,
     engine::{Engine, EngineError},
     finding::Finding,
-    policy::{Action, Policy},
+    policy::{Action, Decision, Plan},
 };
 
 /// The answer to one text.
-pub(super) fn checked(policy: Policy, findings: Vec<Finding>) -> proto::CheckTextResponse {
-    proto::CheckTextResponse {
-        action: action(policy.decide(&findings)).into(),
-        findings: findings.into_iter().map(finding).collect(),
-    }
+pub(super) fn checked(plan: &Plan, findings: &[Finding]) -> (Decision, proto::CheckTextResponse) {
+    let decided = Decision::new(plan, findings);
+    let answer = proto::CheckTextResponse {
+        action: action(decided.action).into(),
+        decision: Some(decision(plan, &decided)),
+        findings: findings_of(findings, &decided, |_, _| String::new()),
+    };
+    (decided, answer)
+}
+
+/// The findings with what is done about each; `operator` names what replaced one.
+pub(super) fn findings_of(
+    findings: &[Finding],
+    decided: &Decision,
+    operator: impl Fn(usize, &Finding) -> String,
+) -> Vec<proto::Finding> {
+    findings
+        .iter()
+        .enumerate()
+        .map(|(at, finding)| proto::Finding {
+            operator: operator(at, finding),
+            action: action(decided.each.get(at).copied().unwrap_or(Action::Allow)).into(),
+            r#type: finding.kind.to_string(),
+            detector: finding.detector.to_string(),
+            start_byte: finding.start_byte as u64,
+            end_byte: finding.end_byte as u64,
+            start_char: finding.start_char as u64,
+            end_char: finding.end_char as u64,
+            score: finding.score,
+            reasons: finding.reasons.iter().map(ToString::to_string).collect(),
+        })
+        .collect()
 }
 
 pub(super) fn action(action: Action) -> proto::Action {
     match action {
         Action::Allow => proto::Action::Allow,
+        Action::Log => proto::Action::Log,
+        Action::Flag => proto::Action::Flag,
         Action::Redact => proto::Action::Redact,
+        Action::Block => proto::Action::Block,
     }
 }
 
-pub(super) fn finding(finding: Finding) -> proto::Finding {
-    proto::Finding {
-        r#type: finding.kind.to_owned(),
-        detector: finding.detector.to_owned(),
-        start_byte: finding.start_byte as u64,
-        end_byte: finding.end_byte as u64,
-        start_char: finding.start_char as u64,
-        end_char: finding.end_char as u64,
-        score: finding.score,
-        reasons: finding.reasons.into_iter().map(Into::into).collect(),
+pub(super) fn decision(plan: &Plan, decided: &Decision) -> proto::Decision {
+    proto::Decision {
+        policy: plan.profile().name().to_owned(),
+        policy_version: plan.profile().version().to_owned(),
+        direction: policies::direction(plan.direction()).into(),
+        rule: decided.rule.clone(),
+        finding: decided
+            .finding
+            .map(|at| u32::try_from(at).unwrap_or(u32::MAX)),
+        explanation: decided.explanation.clone(),
     }
 }
 
@@ -77,6 +108,10 @@ pub(super) fn engine_error(error: EngineError, text_field: &str) -> ApiError {
                 crate::engine::MAX_DETECTORS
             ),
         ),
+        EngineError::Configuration(cause) => {
+            tracing::error!(%cause, "the configuration cannot be used");
+            ApiError::internal("the configuration cannot be used")
+        }
         EngineError::Scanner(cause) => {
             tracing::error!(%cause, "the scanner failed");
             ApiError::internal("the scanner failed")

@@ -7,11 +7,12 @@
 
 mod batch;
 mod convert;
+mod policies;
 mod stream;
 
 use std::{num::NonZero, sync::Arc, thread};
 
-use signalbox_chassis::ApiError;
+use signalbox_chassis::{ApiError, RequestContext};
 use signalbox_proto::guardrails::v1::{
     BatchCheckTextRequest, BatchCheckTextResponse, CheckStreamRequest, CheckStreamResponse,
     CheckTextRequest, CheckTextResponse, CreateModerationRequest, CreateModerationResponse,
@@ -26,9 +27,13 @@ use tokio::{
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
 use crate::{
-    engine::{Engine, EngineError, Selection},
-    policy::Policy,
+    audit::Asker,
+    engine::{Engine, EngineError},
+    finding::Finding,
+    policy::Decision,
+    protect::Job,
 };
+use policies::Asked;
 
 /// Texts up to this many bytes are checked on the runtime's own thread: some tenths
 /// of a millisecond, less than handing them over would be worth.
@@ -58,6 +63,11 @@ pub fn service(engine: Arc<Engine>) -> GuardrailsServiceServer<Handler> {
 }
 
 impl Handler {
+    /// Who sent this request.
+    fn asker<T>(&self, request: &Request<T>) -> Asker {
+        self.engine.control().asker(&RequestContext::of(request))
+    }
+
     /// Runs `work` here or, for many bytes, on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
@@ -98,41 +108,50 @@ fn aborted(_: JoinError) -> ApiError {
     ApiError::internal("the check was aborted")
 }
 
-fn selection(detectors: &[String]) -> Result<Selection, ApiError> {
-    Selection::named(detectors).map_err(|error| convert::engine_error(error, "text"))
-}
-
-fn policy(name: &str) -> Result<Policy, ApiError> {
-    Policy::named(name).map_err(|unknown| {
-        ApiError::not_found("policy", &unknown.0, "leave it empty or say `default`")
-    })
-}
-
 #[async_trait]
 impl GuardrailsService for Handler {
     async fn check_text(
         &self,
         request: Request<CheckTextRequest>,
     ) -> Result<Response<CheckTextResponse>, Status> {
+        let asker = self.asker(&request);
         let request = request.into_inner();
-        let policy = policy(&request.policy)?;
-        let selection = selection(&request.detectors)?;
+        let asked = Asked {
+            policy: request.policy,
+            direction: request.direction,
+            detectors: request.detectors,
+            custom: request.custom,
+            ..Asked::default()
+        };
+        let plan = asked.plan(self.engine.control().policies())?;
         let text = request.text;
-        let report = self
-            .run(text.len(), move |engine| engine.check(&text, &selection))
+        let answer = self
+            .run(text.len(), move |engine| {
+                let found = engine.check(&text, plan.selection())?.findings;
+                let (decided, answer) = convert::checked(&plan, &found);
+                let audit = engine.control().audit();
+                audit.decided(&asker, "check", &plan, &text, &found, &decided);
+                Ok(answer)
+            })
             .await?;
-        Ok(Response::new(convert::checked(policy, report.findings)))
+        Ok(Response::new(answer))
     }
 
     async fn batch_check_text(
         &self,
         request: Request<BatchCheckTextRequest>,
     ) -> Result<Response<BatchCheckTextResponse>, Status> {
+        let asker = self.asker(&request);
         let request = request.into_inner();
-        let policy = policy(&request.policy)?;
-        let selection = selection(&request.detectors)?;
-        let results =
-            batch::check(&self.engine, &self.cores, request.texts, selection, policy).await?;
+        let asked = Asked {
+            policy: request.policy,
+            direction: request.direction,
+            detectors: request.detectors,
+            custom: request.custom,
+            ..Asked::default()
+        };
+        let plan = asked.plan(self.engine.control().policies())?;
+        let results = batch::check(&self.engine, &self.cores, request.texts, plan, asker).await?;
         Ok(Response::new(BatchCheckTextResponse { results }))
     }
 
@@ -140,28 +159,72 @@ impl GuardrailsService for Handler {
         &self,
         request: Request<RedactTextRequest>,
     ) -> Result<Response<RedactTextResponse>, Status> {
+        let asker = self.asker(&request);
         let request = request.into_inner();
-        policy(&request.policy)?;
-        let selection = selection(&request.detectors)?;
-        let text = request.text;
-        let redacted = self
-            .run(text.len(), move |engine| engine.redact(&text, &selection))
-            .await?;
+        let asked = Asked {
+            policy: request.policy,
+            direction: request.direction,
+            detectors: request.detectors,
+            custom: request.custom,
+            operators: request.operators,
+        };
+        let control = self.engine.control();
+        let plan = Arc::new(asked.plan(control.policies())?);
+        let text: Arc<str> = request.text.into();
+        let findings = {
+            let (plan, text) = (Arc::clone(&plan), Arc::clone(&text));
+            self.run(text.len(), move |engine| {
+                Ok(engine.check(&text, plan.selection())?.findings)
+            })
+            .await?
+        };
+        let decided = Decision::new(&plan, &findings);
+        let job = Job {
+            plan: &plan,
+            keys: &asker.keys,
+            text: &text,
+            findings: &findings,
+            decision: &decided,
+            year: control.year(),
+        };
+        let protected = job
+            .run(control.vault(), &request.session_id)
+            .await
+            .map_err(policies::protect_error)?;
+        control
+            .audit()
+            .decided(&asker, "redact", &plan, &text, &findings, &decided);
+        let operator = |at: usize, finding: &Finding| {
+            let replaced = decided.replaces(at);
+            let name = replaced.then(|| plan.operator(finding).operator.name);
+            name.unwrap_or_default().to_owned()
+        };
         Ok(Response::new(RedactTextResponse {
-            text: redacted.text,
-            findings: redacted
-                .findings
-                .into_iter()
-                .map(convert::finding)
-                .collect(),
+            action: convert::action(decided.action).into(),
+            decision: Some(convert::decision(&plan, &decided)),
+            findings: convert::findings_of(&findings, &decided, operator),
+            text: protected.text,
+            session_id: protected.session,
         }))
     }
 
     async fn restore_text(
         &self,
-        _: Request<RestoreTextRequest>,
+        request: Request<RestoreTextRequest>,
     ) -> Result<Response<RestoreTextResponse>, Status> {
-        Err(ApiError::unimplemented("GuardrailsService.RestoreText").into())
+        let asker = self.asker(&request);
+        let RestoreTextRequest { text, session_id } = request.into_inner();
+        self.engine
+            .admit(&text)
+            .map_err(|error| convert::engine_error(error, "text"))?;
+        let control = self.engine.control();
+        let restorer = control.restorer(&asker.keys, &session_id).await;
+        let restorer = restorer.map_err(policies::restore_error)?;
+        let (text, restored) = self
+            .run(text.len(), move |_| Ok(restorer.restore(&text)))
+            .await?;
+        control.audit().restored(&asker, restored);
+        Ok(Response::new(RestoreTextResponse { text, restored }))
     }
 
     type CheckStreamStream = BoxStream<CheckStreamResponse>;
@@ -170,7 +233,8 @@ impl GuardrailsService for Handler {
         &self,
         request: Request<Streaming<CheckStreamRequest>>,
     ) -> Result<Response<Self::CheckStreamStream>, Status> {
-        let answers = stream::answer(self.clone(), request.into_inner());
+        let asker = self.asker(&request);
+        let answers = stream::answer(self.clone(), asker, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -193,6 +257,11 @@ impl GuardrailsService for Handler {
         &self,
         _: Request<ListPoliciesRequest>,
     ) -> Result<Response<ListPoliciesResponse>, Status> {
-        Err(ApiError::unimplemented("GuardrailsService.ListPolicies").into())
+        let all = self.engine.control().policies().all();
+        let policies = all
+            .iter()
+            .map(|profile| policies::policy(profile))
+            .collect();
+        Ok(Response::new(ListPoliciesResponse { policies }))
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::{
-    detector::registry,
+    custom::MAX_MATCH_BYTES,
     engine::{Engine, EngineError, Selection},
     finding::Finding,
     normalise::Normaliser,
@@ -20,6 +20,12 @@ use crate::{
 
 /// The most characters that are held back, not counting those that are invisible.
 pub const MAX_DELAY: usize = MAX_CLUSTER + MAX_CANDIDATE + LOOK_AHEAD;
+/// What is held back for custom recognizers, of whose matches nothing is known but their
+/// longest length.
+const CUSTOM_DELAY: usize = MAX_MATCH_BYTES + LOOK_AHEAD;
+
+/// What is written in place of a finding with this value; `None` leaves it as it is.
+pub(crate) type Write<'w> = &'w mut dyn FnMut(&Finding, &str) -> Option<String>;
 
 /// What may be let through.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,12 +34,17 @@ pub struct Piece {
     pub text: String,
     /// The findings replaced in it, with their spans in the whole stream.
     pub findings: Vec<Finding>,
+    /// By finding: the byte of `text` at which what replaces it begins.
+    pub(crate) places: Vec<usize>,
+    /// By finding: its value.
+    pub(crate) values: Vec<String>,
 }
 
 /// A text that is checked while it arrives.
 #[derive(Debug)]
 pub struct StreamCheck {
     engine: Arc<Engine>,
+    selection: Selection,
     wanted: Arc<[bool]>,
     /// What arrived and was not let through.
     original: String,
@@ -41,6 +52,8 @@ pub struct StreamCheck {
     through: CharCount,
     normaliser: Normaliser,
     progress: Progress,
+    /// Matches of custom recognizers that end up to here are found.
+    custom_to: usize,
     resolver: Resolver,
 }
 
@@ -53,7 +66,9 @@ impl StreamCheck {
             through: CharCount::default(),
             normaliser: Normaliser::default(),
             progress: engine.scanner().begin(),
+            custom_to: 0,
             resolver: Resolver::default(),
+            selection: selection.clone(),
             engine,
         }
     }
@@ -66,10 +81,19 @@ impl StreamCheck {
     /// [`EngineError::TextTooLarge`] for a piece longer than a whole text may be;
     /// the stream is as it was before.
     pub fn push(&mut self, piece: &str) -> Result<Piece, EngineError> {
+        self.push_with(piece, &mut label)
+    }
+
+    /// [`Self::push`] that writes something else than labels.
+    pub(crate) fn push_with(
+        &mut self,
+        piece: &str,
+        write: Write<'_>,
+    ) -> Result<Piece, EngineError> {
         self.engine.admit(piece)?;
         self.original.push_str(piece);
         self.normaliser.push(piece);
-        self.go_on(false)
+        self.go_on(false, write)
     }
 
     /// Ends the stream and answers the rest.
@@ -77,8 +101,14 @@ impl StreamCheck {
     /// # Errors
     ///
     /// As [`Engine::check`](crate::Engine::check), but for the length.
-    pub fn finish(mut self) -> Result<Piece, EngineError> {
-        self.go_on(true)
+    pub fn finish(self) -> Result<Piece, EngineError> {
+        self.finish_with(&mut label)
+    }
+
+    /// [`Self::finish`] that writes something else than labels.
+    pub(crate) fn finish_with(mut self, write: Write<'_>) -> Result<Piece, EngineError> {
+        self.normaliser.finish();
+        self.go_on(true, write)
     }
 
     /// Bytes that are held back.
@@ -86,10 +116,7 @@ impl StreamCheck {
         self.original.len()
     }
 
-    fn go_on(&mut self, is_last: bool) -> Result<Piece, EngineError> {
-        if is_last {
-            self.normaliser.finish();
-        }
+    fn go_on(&mut self, is_last: bool, write: Write<'_>) -> Result<Piece, EngineError> {
         let undecided = self.engine.scanner().advance(
             &self.normaliser.text,
             is_last,
@@ -97,11 +124,12 @@ impl StreamCheck {
             &mut self.progress,
             self.resolver.waiting(),
         )?;
+        let undecided = undecided.min(self.custom(is_last)?);
         let mut kept = Vec::new();
         let safe = self.resolver.decide(undecided, |hit| kept.push(hit));
         let mut piece = Piece::default();
         for hit in kept {
-            self.let_through_finding(&hit, &mut piece);
+            self.let_through_finding(hit, &mut piece, write);
         }
         let to = if is_last {
             self.through.bytes + self.original.len()
@@ -113,11 +141,42 @@ impl StreamCheck {
         let seen = self.normaliser.text.floor_char_boundary(seen);
         self.normaliser.cut(seen);
         self.progress.rebase(seen);
+        self.custom_to = self.custom_to.saturating_sub(seen);
         self.resolver.rebase(seen);
         Ok(piece)
     }
 
-    fn let_through_finding(&mut self, hit: &Hit, piece: &mut Piece) {
+    /// Adds what custom recognizers find, and drops what is allowed. Answers before where
+    /// they find nothing more.
+    fn custom(&mut self, is_last: bool) -> Result<usize, EngineError> {
+        let text = &*self.normaliser.text;
+        let Some(extras) = self.selection.extras() else {
+            return Ok(text.len());
+        };
+        let waiting = self.resolver.waiting();
+        let mut undecided = text.len();
+        if extras.finds() {
+            // What is seen again was found before, but for what ended too near the end.
+            let to = match is_last {
+                true => text.len(),
+                false => text.len().saturating_sub(LOOK_AHEAD).max(self.custom_to),
+            };
+            let mut found = Vec::new();
+            extras
+                .find(text, &mut found)
+                .map_err(EngineError::Scanner)?;
+            found.retain(|hit| self.custom_to < hit.end && hit.end <= to);
+            waiting.append(&mut found);
+            self.custom_to = to;
+            if !is_last {
+                undecided = to.saturating_sub(CUSTOM_DELAY - LOOK_AHEAD);
+            }
+        }
+        waiting.retain(|hit| extras.keeps(text, hit));
+        Ok(undecided)
+    }
+
+    fn let_through_finding(&mut self, hit: Hit, piece: &mut Piece, write: Write<'_>) {
         let span = self.normaliser.offsets.span(hit.start..hit.end);
         // As for a whole text: two findings within one character are the first of them.
         if span.start < self.through.bytes {
@@ -125,19 +184,25 @@ impl StreamCheck {
         }
         self.let_through(span.start, &mut piece.text);
         let start = self.through;
-        self.let_through(span.end, &mut String::new());
-        let detector = registry::ALL[hit.detector];
+        let mut value = String::new();
+        self.let_through(span.end, &mut value);
+        let (kind, detector) = self.selection.describe(hit.detector);
         let finding = Finding {
-            kind: detector.kind,
-            detector: detector.name,
+            kind,
+            detector,
             start_byte: start.bytes,
             end_byte: self.through.bytes,
             start_char: start.chars,
             end_char: self.through.chars,
             score: hit.score,
-            reasons: hit.reasons.clone(),
+            reasons: hit.reasons,
         };
-        redact::write_label(&mut piece.text, &finding);
+        piece.places.push(piece.text.len());
+        match write(&finding, &value) {
+            Some(replacement) => piece.text += &replacement,
+            None => piece.text += &value,
+        }
+        piece.values.push(value);
         piece.findings.push(finding);
     }
 
@@ -152,4 +217,10 @@ impl StreamCheck {
         out.push_str(head);
         self.original.drain(..length);
     }
+}
+
+fn label(finding: &Finding, _: &str) -> Option<String> {
+    let mut label = String::new();
+    redact::write_label(&mut label, finding);
+    Some(label)
 }
