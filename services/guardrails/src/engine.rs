@@ -177,6 +177,12 @@ impl Engine {
         })
     }
 
+    /// The names of the detectors that run when a request names none.
+    pub fn default_detectors(&self) -> impl Iterator<Item = &'static str> {
+        let known = registry::ALL.iter().zip(self.default_on.iter());
+        known.filter(|(_, on)| **on).map(|(known, _)| known.name)
+    }
+
     /// Whether the detector at this place in the registry runs by default.
     pub(crate) fn is_default_on(&self, detector: usize) -> bool {
         self.default_on.get(detector).copied().unwrap_or_default()

@@ -6,14 +6,64 @@
 //! digits and context, only see the few spans that the automaton proposes. A new
 //! detector is one file here and one line in [`registry`].
 
+mod account_number;
+mod age;
+mod api_key;
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod boundary;
+mod br_cnpj;
+mod br_cpf;
+mod ca_sin;
+mod checksum;
 mod context;
+mod coordinates;
+mod credential;
 mod credit_card;
+mod crypto_address;
+mod dates;
+mod de_id_card;
+mod de_tax_id;
+mod device_serial;
+mod domain;
 mod email;
+mod es_dni;
+mod eu_vat;
+mod fr_nir;
+mod health_plan_number;
+mod iban;
+mod imei;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod it_fiscal_code;
+mod jwt;
+mod labelled;
+mod license_plate;
+mod mac_address;
+mod medical_record_number;
+mod nl_bsn;
 mod phone;
+mod pl_pesel;
+mod private_key;
 pub(crate) mod registry;
+mod top_level;
+mod uk_nhs;
+mod uk_nino;
+mod url;
+mod us_bank_account;
+mod us_dea;
+mod us_driver_license;
+mod us_itin;
+mod us_mbi;
+mod us_npi;
+mod us_passport;
+mod us_routing_number;
 mod us_ssn;
+mod us_zip_code;
+mod vin;
+mod weigh;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -83,15 +133,6 @@ impl<'t> Candidate<'t> {
     /// The matched text.
     pub(crate) fn value(&self) -> &'t str {
         &self.text[self.start..self.end]
-    }
-
-    /// The ASCII digits of the matched text, as numbers.
-    pub(crate) fn digits(&self) -> Vec<u8> {
-        self.value()
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .map(|byte| byte - b'0')
-            .collect()
     }
 
     /// The span, for [`Verdict::new`].

@@ -2,7 +2,7 @@
 //! Social Security Administration since randomisation began in 2011
 //! (<https://www.ssa.gov/employer/randomization.html>).
 
-use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary};
+use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -37,7 +37,7 @@ pub(super) static DETECTOR: Detector = Detector {
 const PUBLISHED: [[u8; 9]; 2] = [[0, 7, 8, 0, 5, 1, 1, 2, 0], [2, 1, 9, 0, 9, 9, 9, 9, 9]];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let digits: [u8; 9] = candidate.digits().try_into().ok()?;
+    let digits: [u8; 9] = checksum::Digits::exactly(candidate.value())?;
     if !was_issued(&digits) || boundary::is_piece_of_longer(candidate) {
         return None;
     }
