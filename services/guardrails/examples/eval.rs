@@ -74,8 +74,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shown: usize = arguments.next().map_or(Ok(0), |count| count.parse())?;
     let rows: Vec<Row> = serde_json::from_reader(BufReader::new(File::open(path)?))?;
     let engine = Engine::new(&GuardrailsConfig::default())?;
-    let mut names: Vec<&str> = engine.default_detectors().collect();
-    names.extend(NAMED);
+    let wanted = engine.detectors();
+    let wanted = wanted.filter(|known| known.default_on || NAMED.contains(&known.name));
+    let names: Vec<&str> = wanted.map(|known| known.name).collect();
     let selection = Selection::named(&names)?;
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     for row in &rows {

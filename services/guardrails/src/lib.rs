@@ -20,7 +20,7 @@ mod resolve;
 mod scan;
 
 pub use config::GuardrailsConfig;
-pub use engine::{Engine, EngineError, MAX_DETECTORS, Redacted, Report, Selection};
+pub use engine::{DetectorInfo, Engine, EngineError, MAX_DETECTORS, Redacted, Report, Selection};
 pub use finding::Finding;
 pub use handler::{Handler, service};
 pub use scan::ScanStats;

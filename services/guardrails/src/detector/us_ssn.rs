@@ -50,7 +50,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let context = candidate.has_context();
     let score = match (candidate.pattern, context) {
         ("dashed", false) => 0.85,
-        ("spaced", false) if !boundary::is_in_row(candidate) => 0.6,
+        ("spaced", false) if !boundary::is_in_row(candidate) && !is_address(candidate) => 0.6,
         ("dashed", true) => 0.95,
         ("spaced", true) => 0.9,
         (_, true) => 0.75,
@@ -62,6 +62,11 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     } else {
         verdict
     })
+}
+
+/// `Suite 680 36 4022 Oakridge Lane`: a house number, and the street after it.
+fn is_address(candidate: &Candidate<'_>) -> bool {
+    matches!(boundary::after(candidate), [Some(' '), Some(c)] if c.is_uppercase())
 }
 
 fn was_issued(digits: &[u8; 9]) -> bool {

@@ -1,46 +1,9 @@
-//! What each detector finds and, as much, what it leaves alone.
+//! E-mail addresses, telephones, social security numbers, cards and IP addresses, and
+//! how their findings are reported.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+use signalbox_guardrails::{Engine, GuardrailsConfig, Selection};
 
-use signalbox_guardrails::{Engine, Finding, GuardrailsConfig, Selection};
-
-fn findings(text: &str) -> Vec<Finding> {
-    let engine = Engine::new(&GuardrailsConfig::default()).unwrap();
-    engine
-        .check(text, &Selection::default_on())
-        .unwrap()
-        .findings
-}
-
-/// In each text, `«` and `»` surround what must be found, as `kind` and as nothing
-/// else.
-#[track_caller]
-fn finds(kind: &str, marked: &[&str]) {
-    for marked in marked {
-        let text = marked.replace(['«', '»'], "");
-        let expected: Vec<&str> = marked
-            .split('«')
-            .skip(1)
-            .map(|piece| piece.split('»').next().unwrap())
-            .collect();
-        let found = findings(&text);
-        let values: Vec<&str> = found
-            .iter()
-            .map(|finding| &text[finding.start_byte..finding.end_byte])
-            .collect();
-        assert_eq!(values, expected, "{text}: {found:?}");
-        for finding in found {
-            assert_eq!(finding.kind, kind, "{text}");
-        }
-    }
-}
-
-#[track_caller]
-fn leaves_alone(texts: &[&str]) {
-    for text in texts {
-        assert_eq!(findings(text), [], "{text}");
-    }
-}
+use crate::support::{findings, finds, leaves_alone};
 
 #[test]
 fn emails_are_found_without_what_surrounds_them() {
