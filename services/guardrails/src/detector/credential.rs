@@ -117,11 +117,19 @@ fn is_placeholder(secret: &str) -> bool {
     ];
     const SIGNS: [&str; 7] = ["${", "$(", "{{", "<", "::", "()", "->"];
     variety(secret.as_bytes()) < 4
+        || is_call(secret)
         || secret.starts_with(['$', '%', '{', '[', '@'])
         || SIGNS.iter().any(|sign| secret.contains(sign))
         || PARTS
             .iter()
             .any(|part| secret.find_in_any_case(part).is_some())
+}
+
+/// `getpass.getpass(`: a name and the bracket of its arguments.
+fn is_call(secret: &str) -> bool {
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let name = secret.bytes().take_while(of_name).count();
+    name > 0 && matches!(secret.as_bytes().get(name), Some(b'(' | b'['))
 }
 
 /// A password that somebody chose: letters and a digit or sign beside them, not the

@@ -34,7 +34,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "vat",
         regex: concat!(
-            r"(?-u:\b)[A-Z]{2} ?U?[0-9A-Z](?:[ .\-]?[0-9]){6,10}",
+            r"(?-u:\b)[A-Z]{2} ?U?[0-9A-Z](?:[ .\-]?[0-9]){6,11}",
             r"(?:B[0-9]{2}|[A-Z]{1,2})?(?-u:\b)"
         ),
         reach: Reach::Every(28),

@@ -11,7 +11,7 @@ macro_rules! label {
         concat!(
             r"(?-u:\b)(?i-u:",
             $words,
-            r")(?i-u:[ _\-]?(?:numbers?|num|no|nr|id|code|identifier)\.?)?",
+            r")\.?(?i-u:[ _\-]?(?:numbers?|num|no|nr|id|code|identifier)\.?)?",
             r#"(?i-u:["'\]]{0,2}[ \t]?[:=#>(]{0,2}[ \t]{0,2}(?:(?:is|was)[ \t:]{1,2})?["'#]{0,2})"#
         )
     };
@@ -34,6 +34,7 @@ pub(super) fn value<'t>(
     if length == 0 || length == bytes.len() {
         return None;
     }
+    let length = bytes[bytes.len() - length..].trim_ascii_start().len();
     let value = Candidate {
         start: candidate.end - length,
         ..*candidate

@@ -30,12 +30,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let of_plate = |byte: u8| {
         byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b' ' | b'-')
     };
-    let mut value = labelled::value(candidate, of_plate)?;
-    let leading = value
-        .value()
-        .bytes()
-        .take_while(|byte| !byte.is_ascii_alphanumeric());
-    value.start += leading.count();
+    let value = labelled::value(candidate, of_plate)?;
     let text = value.value();
     let count = |of: fn(&u8) -> bool| text.bytes().filter(of).count();
     let (letters, digits) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_digit));

@@ -103,6 +103,9 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
         }
         "international_00" => {
             let separated = dialled.bytes().any(|byte| !byte.is_ascii_digit());
+            if boundary::is_in_row(candidate) {
+                return None;
+            }
             let known = international(&digits[2..]);
             match (known && separated, known || separated) {
                 (true, _) => Some(Verdict::new(span, 0.75).because("e164")),

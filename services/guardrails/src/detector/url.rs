@@ -38,7 +38,8 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let rest = &value[authority..];
     let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let host = host.rsplit('@').next().unwrap_or_default();
-    if !is_host(host) || boundary::before(candidate)[0] == Some('@') {
+    let server_alone = candidate.pattern == "www" && host.matches('.').count() < 2;
+    if server_alone || !is_host(host) || boundary::before(candidate)[0] == Some('@') {
         return None;
     }
     let score = if candidate.pattern == "scheme" {
