@@ -26,8 +26,8 @@ use regex_automata::{
 use crate::detector::{Candidate, Detector, Pattern, Reach, Verdict};
 
 /// Memory for the states of one automaton and thread; past it the states are built
-/// anew. Prose needs a few hundred kB, noise made of the patterns' own letters 3 MB.
-const CACHE_BYTES: usize = 8 << 20;
+/// anew. Prose needs a few hundred kB, noise made of the patterns' own letters 18 MB.
+const CACHE_BYTES: usize = 40 << 20;
 
 /// What a scan did; for tests and benchmarks, which count work instead of seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -78,8 +78,16 @@ pub(crate) fn nearest(name: &str) -> &'static str {
     ALL.iter()
         .map(|detector| detector.name)
         .max_by(|a, b| {
-            let score = |known: &str| strsim::jaro_winkler(&wanted, known);
-            score(a).total_cmp(&score(b))
+            // `ip` means `ip_address` before anything that only shares letters.
+            let shared = |known: &str| {
+                let words = wanted.split(['_', '-', ' ']);
+                words
+                    .filter(|word| known.split('_').any(|known| known == *word))
+                    .count()
+            };
+            let likeness = |known: &str| strsim::jaro_winkler(&wanted, known);
+            let rest = || likeness(a).total_cmp(&likeness(b));
+            shared(a).cmp(&shared(b)).then_with(rest)
         })
         .unwrap_or_default()
 }

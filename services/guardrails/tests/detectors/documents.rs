@@ -34,7 +34,8 @@ fn in_code(cell: &str) -> Vec<String> {
 #[test]
 fn the_table_lists_every_detector_as_it_is_and_its_example_is_found() {
     let text = document("detectors.md");
-    let rows = rows(&text);
+    let (_, table) = text.split_once("## All detectors").unwrap();
+    let rows = rows(table);
     let known: Vec<_> = ENGINE.detectors().collect();
     let names: Vec<String> = rows.iter().map(|row| in_code(&row[0])[0].clone()).collect();
     let registered: Vec<&str> = known.iter().map(|detector| detector.name).collect();
