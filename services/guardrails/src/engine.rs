@@ -159,6 +159,19 @@ pub struct Redacted {
     pub findings: Vec<Finding>,
 }
 
+/// What a caller may know of a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetectorInfo {
+    /// The name that a request uses, such as `email`.
+    pub name: &'static str,
+    /// The type that its findings carry, such as `EMAIL`.
+    pub kind: &'static str,
+    /// What it finds and how it checks it.
+    pub description: &'static str,
+    /// Whether it runs when a request names none.
+    pub default_on: bool,
+}
+
 /// Finds and redacts. Share one: it is safe to call from many threads at once.
 #[derive(Debug)]
 pub struct Engine {
@@ -225,6 +238,17 @@ impl Engine {
     /// Policies, keys, vault and audit.
     pub(crate) fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// Every detector, in the order of `ListDetectors`, as this engine runs it.
+    pub fn detectors(&self) -> impl Iterator<Item = DetectorInfo> {
+        let known = registry::ALL.iter().zip(self.default_on.iter());
+        known.map(|(detector, default_on)| DetectorInfo {
+            name: detector.name,
+            kind: detector.kind,
+            description: detector.description,
+            default_on: *default_on,
+        })
     }
 
     /// Whether the detector at this place in the registry runs by default.

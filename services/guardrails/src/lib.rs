@@ -38,7 +38,7 @@ pub use audit::{AUDIT_TARGET, AuditConfig, AuditError, AuditEvent, AuditValue, E
 pub use config::GuardrailsConfig;
 pub use control::ConfigError;
 pub use custom::{CustomError, DenySpec, RecognizerSpec};
-pub use engine::{Engine, EngineError, MAX_DETECTORS, Redacted, Report, Selection};
+pub use engine::{DetectorInfo, Engine, EngineError, MAX_DETECTORS, Redacted, Report, Selection};
 pub use finding::Finding;
 pub use handler::{Handler, service};
 pub use keys::{KeyConfig, KeyError};

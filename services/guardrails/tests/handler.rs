@@ -180,21 +180,18 @@ async fn detectors_are_listed_with_what_this_server_runs_by_default() {
         .await
         .unwrap()
         .into_inner();
+    let known: Vec<_> = Engine::new(&config)
+        .unwrap()
+        .detectors()
+        .map(|it| (it.name.to_owned(), it.kind.to_owned(), it.name == "email"))
+        .collect();
     let listed: Vec<_> = answer
         .detectors
-        .iter()
-        .map(|it| (it.name.as_str(), it.r#type.as_str(), it.default_on))
+        .into_iter()
+        .map(|it| (it.name, it.r#type, it.default_on))
         .collect();
-    assert_eq!(
-        listed,
-        [
-            ("email", "EMAIL", true),
-            ("phone", "PHONE", false),
-            ("us_ssn", "US_SSN", false),
-            ("credit_card", "CREDIT_CARD", false),
-            ("ip_address", "IP_ADDRESS", false),
-        ]
-    );
+    assert_eq!(listed, known);
+    assert!(listed.contains(&("us_ssn".into(), "US_SSN".into(), false)));
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ async fn every_policy_is_listed_with_its_version_and_rules() {
     }
     let hipaa = &listed[2];
     assert_eq!(hipaa.coverage.len(), 18);
-    assert_eq!(hipaa.operators["zip_code"].operator, "generalize_zip");
+    assert_eq!(hipaa.operators["us_zip_code"].operator, "generalize_zip");
     assert!(
         hipaa
             .detectors

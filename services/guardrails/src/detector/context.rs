@@ -14,7 +14,7 @@ const BEFORE: usize = 48;
 /// Bytes looked at after a span: "... is my mobile number".
 const AFTER: usize = 24;
 /// Bytes of the longest word of context.
-const LONGEST_WORD: usize = 24;
+const LONGEST_WORD: usize = 32;
 
 /// A set of detectors, by place in the registry.
 pub(crate) type DetectorSet = u128;

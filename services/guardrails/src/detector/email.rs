@@ -1,7 +1,7 @@
 //! E-mail addresses: RFC 5321 mailboxes, with the letters of European scripts that
 //! RFC 6531 adds, as they stand in running text.
 
-use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary};
+use super::{Candidate, Detector, Pattern, Pending, Reach, Verdict, boundary};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -23,7 +23,7 @@ pub(super) static DETECTOR: Detector = Detector {
             reach: Reach::Around {
                 sign: b'@',
                 left: r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\p{Latin}\p{Greek}\p{Cyrillic}]+",
-                opens: None,
+                pending: Pending::Match,
                 most_left: MAX_RUN,
                 most_right: MAX_RUN,
             },
@@ -34,7 +34,7 @@ pub(super) static DETECTOR: Detector = Detector {
             reach: Reach::Around {
                 sign: b'@',
                 left: r#""(?:[^"\\\r\n]|\\[^\r\n])+""#,
-                opens: Some(b'"'),
+                pending: Pending::Quote(b'"'),
                 most_left: MAX_LOCAL,
                 most_right: MAX_RUN,
             },

@@ -6,14 +6,64 @@
 //! digits and context, only see the few spans that the automaton proposes. A new
 //! detector is one file here and one line in [`registry`].
 
+mod account_number;
+mod age;
+mod api_key;
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod boundary;
+mod br_cnpj;
+mod br_cpf;
+mod ca_sin;
+mod checksum;
 mod context;
+mod coordinates;
+mod credential;
 mod credit_card;
+mod crypto_address;
+mod dates;
+mod de_id_card;
+mod de_tax_id;
+mod device_serial;
+mod domain;
 mod email;
+mod es_dni;
+mod eu_vat;
+mod fr_nir;
+mod health_plan_number;
+mod iban;
+mod imei;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod it_fiscal_code;
+mod jwt;
+mod labelled;
+mod license_plate;
+mod mac_address;
+mod medical_record_number;
+mod nl_bsn;
 mod phone;
+mod pl_pesel;
+mod private_key;
 pub(crate) mod registry;
+mod top_level;
+mod uk_nhs;
+mod uk_nino;
+mod url;
+mod us_bank_account;
+mod us_dea;
+mod us_driver_license;
+mod us_itin;
+mod us_mbi;
+mod us_npi;
+mod us_passport;
+mod us_routing_number;
 mod us_ssn;
+mod us_zip_code;
+mod vin;
+mod weigh;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -43,7 +93,7 @@ pub(crate) struct Detector {
 /// ASCII `(?-u:\b)`), and how its matches become candidates.
 ///
 /// Unless it is [`Reach::Around`], a match begins at a *token start*: a letter or digit
-/// with no ASCII letter, digit or `_` before it, or any other sign.
+/// with no ASCII letter or digit before it, or any other sign.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// Named in the finding's reasons as `pattern:{name}`.
@@ -66,20 +116,34 @@ pub(crate) enum Reach {
     /// Only the longest match from a token start, of at most this many bytes, and none
     /// that begins inside of it: for shapes where a shorter reading is only a part.
     Longest(usize),
-    /// The longest match to both sides of a sign; the expression begins with the sign.
+    /// A word of at least [`crate::scan::SHORTEST_RUN`] letters and digits, at most this
+    /// long, that matches as a whole: for addresses and keys that begin as any word does.
+    Run(usize),
+    /// The longest match to both sides of a sign; the expression begins with the sign. Signs
+    /// that the right side reads over are not tried again.
     Around {
         /// The sign: one ASCII byte.
         sign: u8,
-        /// What stands before it. Where it opens with no quote, every beginning of a
-        /// match must match too.
+        /// What stands before it.
         left: &'static str,
-        /// The quote that the left side opens with, if it does.
-        opens: Option<u8>,
+        /// Where it may have begun while the sign is still to come.
+        pending: Pending,
         /// Bytes that are read before the sign at most.
         most_left: usize,
         /// Bytes that are read from the sign on at most.
         most_right: usize,
     },
+}
+
+/// Where the left side of a sign that is still to come may have begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pending {
+    /// Where a match begins that ends here: every beginning of a left side is one.
+    Match,
+    /// At this quote, with which every left side opens.
+    Quote(u8),
+    /// Anywhere within its longest length, which is short.
+    Anywhere,
 }
 
 /// A span that one of a detector's patterns matched, and what stands around it.
@@ -106,15 +170,6 @@ impl<'t> Candidate<'t> {
     /// The matched text.
     pub(crate) fn value(&self) -> &'t str {
         &self.text[self.start..self.end]
-    }
-
-    /// The ASCII digits of the matched text, as numbers.
-    pub(crate) fn digits(&self) -> Vec<u8> {
-        self.value()
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .map(|byte| byte - b'0')
-            .collect()
     }
 
     /// The span, for [`Verdict::new`].

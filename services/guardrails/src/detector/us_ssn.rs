@@ -2,7 +2,7 @@
 //! Social Security Administration since randomisation began in 2011
 //! (<https://www.ssa.gov/employer/randomization.html>).
 
-use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary};
+use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -37,7 +37,7 @@ pub(super) static DETECTOR: Detector = Detector {
 const PUBLISHED: [[u8; 9]; 2] = [[0, 7, 8, 0, 5, 1, 1, 2, 0], [2, 1, 9, 0, 9, 9, 9, 9, 9]];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let digits: [u8; 9] = candidate.digits().try_into().ok()?;
+    let digits: [u8; 9] = checksum::Digits::exactly(candidate.value())?;
     if !was_issued(&digits) || boundary::is_piece_of_longer(candidate) {
         return None;
     }
@@ -50,7 +50,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let context = candidate.has_context();
     let score = match (candidate.pattern, context) {
         ("dashed", false) => 0.85,
-        ("spaced", false) if !boundary::is_in_row(candidate) => 0.6,
+        ("spaced", false) if !boundary::is_in_row(candidate) && !is_address(candidate) => 0.6,
         ("dashed", true) => 0.95,
         ("spaced", true) => 0.9,
         (_, true) => 0.75,
@@ -62,6 +62,11 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     } else {
         verdict
     })
+}
+
+/// `Suite 680 36 4022 Oakridge Lane`: a house number, and the street after it.
+fn is_address(candidate: &Candidate<'_>) -> bool {
+    matches!(boundary::after(candidate), [Some(' '), Some(c)] if c.is_uppercase())
 }
 
 fn was_issued(digits: &[u8; 9]) -> bool {

@@ -8,7 +8,7 @@ use regex_automata::{
 };
 
 use super::{ScanError, automaton, stopped};
-use crate::detector::{Pattern, Reach};
+use crate::detector::{Pattern, Pending, Reach};
 
 /// Most patterns of this kind; a scan keeps their spans on its stack.
 pub(super) const MOST: usize = 8;
@@ -21,7 +21,7 @@ pub(super) struct Around {
     /// The pattern's name as a reason.
     pub(super) reason: String,
     pub(super) sign: u8,
-    opens: Option<u8>,
+    pending: Pending,
     most_left: usize,
     most_right: usize,
     /// What stands before the sign, read backwards from it.
@@ -37,11 +37,14 @@ pub(super) struct AroundCache {
 }
 
 /// What stands around a sign.
+#[derive(Clone, Copy)]
 pub(super) struct Read {
     /// The longest match to both sides.
     pub(super) span: Option<(usize, usize)>,
     /// The text ended before the right side was over.
     pub(super) is_open: bool,
+    /// Where the right side was over, matched or not.
+    pub(super) reached: usize,
     /// Bytes read.
     pub(super) walked: usize,
 }
@@ -55,7 +58,7 @@ impl Around {
         let Reach::Around {
             sign,
             left,
-            opens,
+            pending,
             most_left,
             most_right,
         } = pattern.reach
@@ -67,7 +70,7 @@ impl Around {
             pattern,
             reason,
             sign,
-            opens,
+            pending,
             most_left,
             most_right,
             left: automaton(&[left], true)?,
@@ -94,6 +97,7 @@ impl Around {
         let mut read = Read {
             span: None,
             is_open: false,
+            reached: at,
             walked,
         };
         let Some(start) = start else {
@@ -135,6 +139,7 @@ impl Around {
             }
         }
         read.walked = walked;
+        read.reached = reached;
         read.span = end.map(|end| (start, end));
         Ok(read)
     }
@@ -181,12 +186,15 @@ impl Around {
         bytes: &[u8],
         at: usize,
     ) -> Result<usize, ScanError> {
-        if let Some(opens) = self.opens {
+        let low = at.saturating_sub(self.most_left);
+        Ok(match self.pending {
+            Pending::Match => self.leftmost(cache, bytes, at)?.0.unwrap_or(at),
             // An opened quote may be anything until it is closed.
-            let low = at.saturating_sub(self.most_left);
-            let open = bytes[low..at].iter().position(|&byte| byte == opens);
-            return Ok(open.map_or(at, |place| low + place));
-        }
-        Ok(self.leftmost(cache, bytes, at)?.0.unwrap_or(at))
+            Pending::Quote(quote) => {
+                let open = bytes[low..at].iter().position(|byte| *byte == quote);
+                open.map_or(at, |place| low + place)
+            }
+            Pending::Anywhere => low,
+        })
     }
 }

@@ -24,9 +24,10 @@
 
 mod around;
 mod encoded;
+mod runs;
 mod starts;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use regex_automata::{
     Anchored, MatchKind, PatternID,
@@ -37,7 +38,7 @@ use regex_automata::{
 
 use self::{
     around::{Around, AroundCache},
-    encoded::Runs,
+    runs::Runs,
     starts::Starts,
 };
 use crate::{
@@ -47,6 +48,8 @@ use crate::{
 
 /// Bytes of the longest candidate.
 pub(crate) const MAX_CANDIDATE: usize = 4096;
+/// Bytes of the shortest run that [`Reach::Run`] sees.
+pub(crate) const SHORTEST_RUN: usize = runs::SHORTEST;
 /// Bytes before a candidate that its judge sees.
 pub(crate) const LOOK_BEHIND: usize = 96;
 /// Bytes after a candidate that its judge sees.
@@ -109,6 +112,8 @@ pub(crate) struct Progress {
     next: usize,
     /// By pattern, where its last `Longest` stretch ends.
     stretches: Vec<usize>,
+    /// By pattern around a sign, up to where its last right side was read.
+    signs: Vec<usize>,
     /// The search for texts within the text.
     runs: Runs,
     /// How deep within other texts this one is.
@@ -122,7 +127,7 @@ impl Progress {
     /// answer less [`LOOK_BEHIND`].
     pub(crate) fn rebase(&mut self, bytes: usize) {
         self.next -= bytes;
-        for end in &mut self.stretches {
+        for end in self.stretches.iter_mut().chain(&mut self.signs) {
             *end = end.saturating_sub(bytes);
         }
         self.runs.rebase(bytes);
@@ -131,6 +136,7 @@ impl Progress {
 
 struct Caches {
     walk: Cache,
+    runs: Option<Cache>,
     around: Vec<AroundCache>,
     ends: Vec<(PatternID, usize)>,
 }
@@ -146,6 +152,9 @@ pub(crate) struct Scanner {
     patterns: Vec<(usize, &'static Pattern, String)>,
     walk: DFA,
     arounds: Vec<Around>,
+    /// As `patterns`, for the automaton of whole runs.
+    run_patterns: Vec<(usize, &'static Pattern, String)>,
+    runs: Option<DFA>,
     starts: Starts,
     context: ContextIndex,
     caches: Pool<Caches, MakeCaches>,
@@ -164,6 +173,7 @@ impl Scanner {
     pub(crate) fn new(detectors: &'static [&'static Detector]) -> Result<Self, ScanError> {
         let mut patterns = Vec::new();
         let mut arounds = Vec::new();
+        let mut run_patterns = Vec::new();
         for (at, detector) in detectors.iter().enumerate() {
             for pattern in detector.patterns {
                 let reason = format!("pattern:{}", pattern.name);
@@ -172,18 +182,25 @@ impl Scanner {
                     Reach::Every(bytes) | Reach::Longest(bytes) if bytes > MAX_CANDIDATE => {
                         return Err(ScanError::Build(format!("{reason} reaches too far")));
                     }
-                    _ => patterns.push((at, pattern, reason)),
+                    Reach::Run(_) => run_patterns.push((at, pattern, reason)),
+                    Reach::Every(_) | Reach::Longest(_) => patterns.push((at, pattern, reason)),
                 }
             }
         }
         let regexes: Vec<&str> = patterns.iter().map(|(_, it, _)| it.regex).collect();
         let walk = automaton(&regexes, false)?;
+        let regexes: Vec<&str> = run_patterns.iter().map(|(_, it, _)| it.regex).collect();
+        let runs = match regexes.as_slice() {
+            [] => None,
+            regexes => Some(automaton(regexes, false)?),
+        };
         let signs: Vec<u8> = arounds.iter().map(|it| it.sign).collect();
         let starts = Starts::new(&walk, &signs)?;
         let make: MakeCaches = {
-            let (walk, arounds) = (walk.clone(), arounds.clone());
+            let (walk, runs, arounds) = (walk.clone(), runs.clone(), arounds.clone());
             Box::new(move || Caches {
                 walk: walk.create_cache(),
+                runs: runs.as_ref().map(DFA::create_cache),
                 around: arounds.iter().map(Around::create_cache).collect(),
                 ends: Vec::new(),
             })
@@ -193,6 +210,8 @@ impl Scanner {
             patterns,
             walk,
             arounds,
+            run_patterns,
+            runs,
             starts,
             context: ContextIndex::new(detectors.iter().map(|it| it.context)),
             caches: Pool::new(make),
@@ -204,6 +223,7 @@ impl Scanner {
         Progress {
             next: 0,
             stretches: vec![0; self.patterns.len()],
+            signs: vec![0; self.arounds.len()],
             runs: Runs::default(),
             depth: 0,
             stats: ScanStats::default(),
@@ -223,7 +243,12 @@ impl Scanner {
         hits: &mut Vec<Hit>,
     ) -> Result<usize, ScanError> {
         let mut caches = self.caches.get();
-        let Caches { walk, around, ends } = &mut *caches;
+        let Caches {
+            walk,
+            runs,
+            around,
+            ends,
+        } = &mut *caches;
         let bytes = text.as_bytes();
         let begin = progress.next;
         let mut pass = Pass {
@@ -254,7 +279,7 @@ impl Scanner {
             block = bytes.len().min(block + starts::BLOCK);
             at = block;
         }
-        pass.texts_within()?;
+        pass.runs(runs.as_mut())?;
         progress.stats.text_bytes += at - begin;
         progress.next = at;
         if is_last {
@@ -379,7 +404,7 @@ impl Pass<'_, '_> {
         let bytes = self.text.as_bytes();
         let mut found = [None; around::MOST];
         for (index, (pattern, cache)) in scanner.arounds.iter().zip(caches).enumerate() {
-            if pattern.sign != bytes[at] {
+            if pattern.sign != bytes[at] || at < self.progress.signs[index] {
                 continue;
             }
             let read = pattern.read(cache, bytes, at, self.is_last)?;
@@ -387,10 +412,14 @@ impl Pass<'_, '_> {
             if read.is_open || read.span.is_some_and(|(_, end)| !self.is_in_sight(end)) {
                 return Ok(false);
             }
-            found[index] = read.span;
+            found[index] = Some(read);
         }
-        for (pattern, span) in scanner.arounds.iter().zip(found) {
-            if let Some((start, end)) = span
+        for (index, (pattern, read)) in scanner.arounds.iter().zip(found).enumerate() {
+            let Some(read) = read else {
+                continue;
+            };
+            self.progress.signs[index] = read.reached;
+            if let Some((start, end)) = read.span
                 && self.wanted[pattern.detector]
             {
                 let reason = &pattern.reason;
@@ -400,13 +429,26 @@ impl Pass<'_, '_> {
         Ok(true)
     }
 
-    /// Decodes the runs of base64 and hexadecimal and searches what they hold. The surest
-    /// finding inside of a run stands for the run.
-    fn texts_within(&mut self) -> Result<(), ScanError> {
-        if self.progress.depth == encoded::MAX_DEPTH {
-            return Ok(());
-        }
-        while let Some(run) = self.progress.runs.next(self.text.as_bytes(), self.is_last) {
+    /// Judges long runs of letters and digits, and decodes those of base64 and
+    /// hexadecimal and searches what they hold. The surest finding inside of a run stands
+    /// for the run.
+    fn runs(&mut self, mut cache: Option<&mut Cache>) -> Result<(), ScanError> {
+        while let Some((run, padded)) = self.progress.runs.next(self.text.as_bytes(), self.is_last)
+        {
+            if let (Some(dfa), Some(cache)) = (&self.scanner.runs, cache.as_deref_mut()) {
+                let mut start = run.start;
+                for word in self.text[run.clone()].split(|c: char| !c.is_ascii_alphanumeric()) {
+                    let end = start + word.len();
+                    if word.len() >= SHORTEST_RUN {
+                        self.whole_run(dfa, cache, start..end)?;
+                    }
+                    start = end + 1;
+                }
+            }
+            if self.progress.depth == encoded::MAX_DEPTH {
+                continue;
+            }
+            let run = run.start..padded;
             let Some((text, encoding)) = encoded::decode(&self.text[run.clone()]) else {
                 continue;
             };
@@ -427,6 +469,36 @@ impl Pass<'_, '_> {
                     end: run.end,
                     ..hit
                 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a run that a pattern matches from end to end.
+    fn whole_run(
+        &mut self,
+        dfa: &DFA,
+        cache: &mut Cache,
+        run: Range<usize>,
+    ) -> Result<(), ScanError> {
+        let config = start::Config::new().anchored(Anchored::Yes);
+        let mut state = dfa.start_state(cache, &config).map_err(stopped)?;
+        for byte in self.text[run.clone()].bytes() {
+            state = dfa.next_state(cache, state, byte).map_err(stopped)?;
+            self.progress.stats.walked_bytes += 1;
+            if state.is_dead() {
+                return Ok(());
+            }
+        }
+        state = dfa.next_eoi_state(cache, state).map_err(stopped)?;
+        if state.is_match() {
+            for index in 0..dfa.match_len(cache, state) {
+                let id = dfa.match_pattern(cache, state, index);
+                let (detector, pattern, reason) = &self.scanner.run_patterns[id.as_usize()];
+                let is_short = matches!(pattern.reach, Reach::Run(most) if run.len() <= most);
+                if is_short && self.wanted[*detector] {
+                    self.judge(*detector, pattern, reason, run.start, run.end);
+                }
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::{ScanError, stopped};
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
 
-/// Letters, digits and `_`: what a token consists of.
+/// Letters and digits: what a token consists of. `_` joins tokens: `db_password`.
 const WORD: u8 = 1;
 /// The sign in the middle of a pattern.
 const SIGN: u8 = 2;
@@ -33,7 +33,7 @@ impl Starts {
         let mut pairs = Box::new([0; 2048]);
         for first in 0..=u8::MAX {
             let class = &mut classes[usize::from(first)];
-            if first.is_ascii_alphanumeric() || first == b'_' {
+            if first.is_ascii_alphanumeric() {
                 *class |= WORD;
             }
             if signs.contains(&first) {
