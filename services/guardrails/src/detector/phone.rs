@@ -21,7 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "international",
             regex: concat!(
-                r"\+[0-9](?:[ .\-/()]{0,2}[0-9]){7,15}",
+                r"(?:\(\+[0-9]{1,3}\)|\+[0-9])(?:[ .\-/()]{0,2}[0-9]){6,15}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
             reach: Reach::Every(60),
@@ -48,14 +48,16 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "national",
             regex: concat!(
-                r"(?:\([0-9]{1,5}\)|(?-u:\b)[0-9]{1,5})(?:[ .\-][0-9]{2,8}){1,5}",
+                r"(?:\([0-9]{1,5}\)[ .\-]?|(?-u:\b)[0-9]{1,5}[ .\-]",
+                r"|(?-u:\b)[0-9]{1,2}[ \-]?\([0-9]{2,5}\)[ \-]?)",
+                r"[0-9]{2,8}(?:[ .\-][0-9]{2,8}){0,4}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
             reach: Reach::Longest,
         },
         Pattern {
             name: "bare",
-            regex: r"(?-u:\b)[0-9]{10,12}(?-u:\b)",
+            regex: r"(?-u:\b)[0-9]{8,12}(?-u:\b)",
             reach: Reach::Every(12),
         },
     ],
@@ -123,23 +125,48 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             let plausible = (7..=12).contains(&digits.len())
                 && !boundary::is_in_row(candidate)
                 && !is_date_or_amount(candidate);
-            let verdict = plausible
-                .then(|| with_any_context(candidate, 0.5))
-                .flatten()?;
-            Some(if is_valid_somewhere(dialled) {
-                Verdict {
-                    score: 0.65,
-                    ..verdict
-                }
-                .because("numbering_plan")
-            } else {
-                verdict
-            })
+            plausible.then(|| national(candidate, dialled)).flatten()
         }
         // Ten digits that begin with 1 are seconds since 1970 more often than a number.
         _ if digits.len() == 10 && digits[0] == 1 => None,
-        _ => with_context(candidate, candidate.has_context(), 0.6),
+        _ => bare(candidate, dialled, &digits),
     }
+}
+
+/// A national number in groups: an extension or an area code in brackets after a zero
+/// makes it a telephone's, else a word must.
+fn national(candidate: &Candidate<'_>, dialled: &str) -> Option<Verdict> {
+    let extended = dialled.len() + 2 < candidate.value().len();
+    let verdict = match with_any_context(candidate, 0.5) {
+        Some(verdict) => verdict,
+        None if extended => Verdict::new(candidate.span(), 0.55).because("extension"),
+        None if dialled.starts_with("(0") && is_valid_somewhere(dialled) => {
+            return Some(Verdict::new(candidate.span(), 0.55).because("numbering_plan"));
+        }
+        None => return None,
+    };
+    Some(if is_valid_somewhere(dialled) {
+        let score = verdict.score.max(0.65);
+        Verdict { score, ..verdict }.because("numbering_plan")
+    } else {
+        verdict
+    })
+}
+
+/// A run of digits: a word about telephones makes it one, or a word that may be about
+/// them and a numbering plan that it fits.
+fn bare(candidate: &Candidate<'_>, dialled: &str, digits: &[u8]) -> Option<Verdict> {
+    // `20240115` is a date, `10000000` an amount.
+    let date = matches!(digits[..2], [1, 9] | [2, 0]) && digits.len() == 8;
+    if date || digits.ends_with(&[0, 0, 0, 0]) {
+        return None;
+    }
+    if candidate.has_context() {
+        let score = if digits.len() < 10 { 0.5 } else { 0.6 };
+        return with_context(candidate, true, score);
+    }
+    let fits = digits.len() > 9 && candidate.near(&WEAK_WORDS) && is_valid_somewhere(dialled);
+    with_context(candidate, fits, 0.5).map(|verdict| verdict.because("numbering_plan"))
 }
 
 fn with_any_context(candidate: &Candidate<'_>, score: f64) -> Option<Verdict> {
@@ -224,7 +251,7 @@ fn in_plan(candidate: &Candidate<'_>, dialled: &str, digits: &[u8]) -> Option<Ve
 /// Whether a national number is valid in one of the countries that most people who
 /// would write one without its country live in.
 fn is_valid_somewhere(dialled: &str) -> bool {
-    const REGIONS: [Region; 8] = [
+    const REGIONS: [Region; 13] = [
         Region::US,
         Region::GB,
         Region::DE,
@@ -233,6 +260,11 @@ fn is_valid_somewhere(dialled: &str) -> bool {
         Region::BR,
         Region::ES,
         Region::IT,
+        Region::AU,
+        Region::NL,
+        Region::SE,
+        Region::PL,
+        Region::CN,
     ];
     REGIONS.iter().any(|region| {
         let parsed = PHONE_NUMBER_UTIL.parse(dialled, Some(*region));
