@@ -101,7 +101,7 @@ impl Find for str {
     }
 }
 
-/// `<password>`, `${DB_PASSWORD}`, `$(pass show x)`, `{{ secret }}`, `********`,
+/// `/run/secrets/db`, `<password>`, `${DB_PASSWORD}`, `$(pass show x)`, `{{ secret }}`, `********`,
 /// `process.env.TOKEN`, `your-api-key-here`, `config::get`.
 fn is_placeholder(secret: &str) -> bool {
     const PARTS: [&str; 9] = [
@@ -118,7 +118,7 @@ fn is_placeholder(secret: &str) -> bool {
     const SIGNS: [&str; 7] = ["${", "$(", "{{", "<", "::", "()", "->"];
     variety(secret.as_bytes()) < 4
         || is_call(secret)
-        || secret.starts_with(['$', '%', '{', '[', '@'])
+        || secret.starts_with(['$', '%', '{', '[', '@', '/', '~'])
         || SIGNS.iter().any(|sign| secret.contains(sign))
         || PARTS
             .iter()

@@ -6,7 +6,7 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, enums::Region};
 
-use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum::Digits};
+use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum::Digits, labelled};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -56,8 +56,26 @@ pub(super) static DETECTOR: Detector = Detector {
             reach: Reach::Longest,
         },
         Pattern {
+            name: "of_person",
+            regex: concat!(
+                r"(?-u:\b)(?i-u:(?:my|his|her|our|your|their)(?: new| work| home)? number(?: is|:) )",
+                r"(?:\([0-9]{1,5}\)|[0-9]{1,5})(?:[ .\-]?[0-9]{1,8}){1,5}(?-u:\b)"
+            ),
+            reach: Reach::Every(60),
+        },
+        // Fewer digits than `bare` needs, for the label stands right before them.
+        Pattern {
+            name: "labelled",
+            regex: concat!(
+                r"(?-u:\b)(?i-u:(?:tele|cell)?phone|tel|mobile|cell|fax|whatsapp|telefon|telefono|telefone|celular|handy)",
+                r#"(?i-u:[ _\-]?(?:number|no|nr|num)\.?)?["']{0,2}[ \t]?(?:[:=.#]|(?i-u:is))[ \t]{0,2}["']?"#,
+                r"[0-9]{7,13}(?-u:\b)"
+            ),
+            reach: Reach::Every(48),
+        },
+        Pattern {
             name: "bare",
-            regex: r"(?-u:\b)[0-9]{8,12}(?-u:\b)",
+            regex: r"(?-u:\b)[0-9]{10,12}(?-u:\b)",
             reach: Reach::Every(12),
         },
     ],
@@ -92,6 +110,14 @@ const COUNTRY_CODES: [(u32, u32); 47] = [
 ];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
+    match candidate.pattern {
+        "of_person" => return of_person(candidate),
+        "labelled" => {
+            let number = labelled::value(candidate, |byte| byte.is_ascii_digit())?;
+            return Some(Verdict::new(number.span(), 0.6).because("context:phone"));
+        }
+        _ => {}
+    }
     let dialled = dialled_part(candidate.value());
     if !brackets_match(dialled) || is_piece(candidate) {
         return None;
@@ -153,20 +179,46 @@ fn national(candidate: &Candidate<'_>, dialled: &str) -> Option<Verdict> {
     })
 }
 
+/// `My number is 081 667 6057`: people have no other number that they just call theirs.
+fn of_person(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let label = candidate
+        .value()
+        .find(|c: char| c == '(' || c.is_ascii_digit())?;
+    let number = Candidate {
+        start: candidate.start + label,
+        ..*candidate
+    };
+    let digits = Digits::of(number.value())?;
+    let plausible = (7..=12).contains(&digits.len())
+        && brackets_match(number.value())
+        && !is_piece(&number)
+        && !is_date_or_amount(&number);
+    plausible.then(|| Verdict::new(number.span(), 0.55).because("context:phone"))
+}
+
 /// A run of digits: a word about telephones makes it one, or a word that may be about
 /// them and a numbering plan that it fits.
 fn bare(candidate: &Candidate<'_>, dialled: &str, digits: &[u8]) -> Option<Verdict> {
-    // `20240115` is a date, `10000000` an amount.
-    let date = matches!(digits[..2], [1, 9] | [2, 0]) && digits.len() == 8;
-    if date || digits.ends_with(&[0, 0, 0, 0]) {
+    // `10000000000` is an amount, `phone_id=4155552671` an identifier.
+    if digits.ends_with(&[0, 0, 0, 0]) || is_identifier(candidate) {
         return None;
     }
     if candidate.has_context() {
-        let score = if digits.len() < 10 { 0.5 } else { 0.6 };
-        return with_context(candidate, true, score);
+        return with_context(candidate, true, 0.6);
     }
-    let fits = digits.len() > 9 && candidate.near(&WEAK_WORDS) && is_valid_somewhere(dialled);
+    let fits = candidate.near(&WEAK_WORDS) && is_valid_somewhere(dialled);
     with_context(candidate, fits, 0.5).map(|verdict| verdict.because("numbering_plan"))
+}
+
+/// Whether the name right before the digits ends in `id`.
+fn is_identifier(candidate: &Candidate<'_>) -> bool {
+    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(8)..candidate.start];
+    let joints = head
+        .iter()
+        .rev()
+        .take_while(|byte| !byte.is_ascii_alphanumeric());
+    let head = &head[..head.len() - joints.count()];
+    head.len() > 1 && head[head.len() - 2..].eq_ignore_ascii_case(b"id")
 }
 
 fn with_any_context(candidate: &Candidate<'_>, score: f64) -> Option<Verdict> {
