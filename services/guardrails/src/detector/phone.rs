@@ -68,7 +68,7 @@ pub(super) static DETECTOR: Detector = Detector {
             name: "labelled",
             regex: concat!(
                 r"(?-u:\b)(?i-u:(?:tele|cell)?phone|tel|mobile|cell|fax|whatsapp|telefon|telefono|telefone|celular|handy)",
-                r#"(?i-u:[ _\-]?(?:number|no|nr|num)\.?)?["']{0,2}[ \t]?(?:[:=.#]|(?i-u:is))[ \t]{0,2}["']?"#,
+                r#"(?i-u:[ _\-]?(?:number|no|nr|num)\.?)?["']{0,2}[ \t]?(?:\.?[:=#]|\.|(?i-u:is))[ \t]{0,2}["']?"#,
                 r"[0-9]{7,13}(?-u:\b)"
             ),
             reach: Reach::Every(48),
