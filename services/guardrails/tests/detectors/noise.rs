@@ -225,7 +225,7 @@ const NEAR_MISSES: &[&str] = &[
     "API key: none; api_key: str = Field(...); x-api-key: required",
     "token: Optional[str] = None; \"token\": \"string\"; token=undefined&x=1",
     "SECRET_KEY=${SECRET_KEY} auth_token=$AUTH_TOKEN csrf_token: {{ csrf_token }}",
-    "export TOKEN=$(cat /run/secrets/token1234567890); pwd=/home/user/project1",
+    "export TOKEN=$(cat /run/secrets/token1234567890); pwd=/srv/user/project1",
     "passwords are stored with bcrypt cost=12; password=password; pwd: /var/lib/app2",
     "token type: bearer; token endpoint /oauth2/v2/token; client_secret: type: string",
     "dl 20240115 and ul 30 Mbps; the MIT license number of 2024",
