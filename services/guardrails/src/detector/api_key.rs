@@ -122,7 +122,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
 }
 
 /// How many different ASCII characters there are.
-fn variety(value: &[u8]) -> u32 {
+pub(super) fn variety(value: &[u8]) -> u32 {
     let seen = value
         .iter()
         .fold(0_u128, |seen, byte| seen | 1 << (byte & 127));

@@ -69,7 +69,10 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             let value = labelled::value(candidate, |byte| {
                 byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-')
             })?;
-            in_range(value.value(), 180.0)
+            // `lat 12.3456 ms` is a latency: the short names need a sign behind them.
+            let label = &candidate.text[candidate.start..value.start];
+            let named = label.len() > 7 || label.contains([':', '=']);
+            (named && in_range(value.value(), 180.0))
                 .then(|| Verdict::new(value.span(), 0.85).because("context:coordinates"))
         }
         "decimal" => {

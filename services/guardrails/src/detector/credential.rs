@@ -2,7 +2,7 @@
 //! `"api_key": "..."`, `Bearer ...`, `postgres://user:...@host`. What looks like code,
 //! a variable or a placeholder is left alone, and a token must look random.
 
-use super::{Candidate, Detector, Pattern, Pending, Reach, Verdict, boundary};
+use super::{Candidate, Detector, Pattern, Pending, Reach, Verdict, api_key::variety, boundary};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -82,7 +82,7 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
 /// Where the value begins, behind the first sign of assignment and its quote.
 fn value_start(value: &str) -> Option<usize> {
     let sign = value.find([':', '=']).or_else(|| {
-        let is = value.find_in_any_case(" is ")?;
+        let is = find_in_any_case(value, " is ")?;
         Some(is + 2)
     })?;
     let rest = &value[sign + 1..];
@@ -93,21 +93,13 @@ fn value_start(value: &str) -> Option<usize> {
     Some(sign + 1 + skipped)
 }
 
-/// Searching without regard to case, and without a copy.
-trait Find {
-    fn find_in_any_case(&self, needle: &str) -> Option<usize>;
+/// Searches without regard to case, and without a copy.
+fn find_in_any_case(text: &str, needle: &str) -> Option<usize> {
+    let mut windows = text.as_bytes().windows(needle.len());
+    windows.position(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
 }
 
-impl Find for str {
-    fn find_in_any_case(&self, needle: &str) -> Option<usize> {
-        let windows = self.as_bytes().windows(needle.len());
-        windows
-            .into_iter()
-            .position(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
-    }
-}
-
-/// `<password>`, `${DB_PASSWORD}`, `$(pass show x)`, `{{ secret }}`, `********`,
+/// `/run/secrets/db`, `<password>`, `${DB_PASSWORD}`, `$(pass show x)`, `{{ secret }}`, `********`,
 /// `process.env.TOKEN`, `your-api-key-here`, `config::get`.
 fn is_placeholder(secret: &str) -> bool {
     const PARTS: [&str; 9] = [
@@ -124,11 +116,11 @@ fn is_placeholder(secret: &str) -> bool {
     const SIGNS: [&str; 7] = ["${", "$(", "{{", "<", "::", "()", "->"];
     variety(secret.as_bytes()) < 4
         || is_call(secret)
-        || secret.starts_with(['$', '%', '{', '[', '@'])
+        || secret.starts_with(['$', '%', '{', '[', '@', '/', '~'])
         || SIGNS.iter().any(|sign| secret.contains(sign))
         || PARTS
             .iter()
-            .any(|part| secret.find_in_any_case(part).is_some())
+            .any(|part| find_in_any_case(secret, part).is_some())
 }
 
 /// `getpass.getpass(`: a name and the bracket of its arguments.
@@ -169,12 +161,4 @@ fn entropy(value: &[u8]) -> f64 {
         .map(|count| f64::from(*count) / whole)
         .map(|share| -share * share.log2())
         .sum()
-}
-
-/// How many different ASCII characters there are.
-fn variety(value: &[u8]) -> u32 {
-    let seen = value
-        .iter()
-        .fold(0_u128, |seen, byte| seen | 1 << (byte & 127));
-    seen.count_ones()
 }

@@ -61,6 +61,8 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             ) {
                 (true, true) => eip55(digits).then_some("eip55")?,
                 _ if boundary::is_piece_of_longer(candidate) => return None,
+                // The zero address is nobody's.
+                _ if digits.windows(2).all(|pair| pair[0] == pair[1]) => return None,
                 // A hash cut to twenty bytes looks the same.
                 _ => return Worth::weak(0.7, "context:crypto").verdict(candidate, &[]),
             }

@@ -52,6 +52,11 @@ const SOFTWARE: [&str; 6] = [
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     let [near, far] = boundary::before(candidate);
     let [next, beyond] = boundary::after(candidate);
+    // A letter of another alphabet beside it makes it a piece of a disguised word.
+    let of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphabetic() && c < '\u{2e80}');
+    if of_word(near) || of_word(next) {
+        return None;
+    }
     let path = near == Some('/') && far != Some('/') || near == Some('\\');
     let code = matches!(near, Some('@' | '.' | '-' | '$' | '_' | '~'))
         || matches!(next, Some('(' | '[' | '_' | '@' | '\\'))

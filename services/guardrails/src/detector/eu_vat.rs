@@ -13,9 +13,10 @@ use super::{
 pub(super) static DETECTOR: Detector = Detector {
     name: "eu_vat",
     kind: "EU_VAT",
-    description: "Value added tax numbers of all states of the European Union and of Northern \
-                  Ireland; shape and check digits of the country are verified. Off by default: \
-                  they are public numbers of businesses.",
+    description: "Value added tax numbers of the European Union and of Northern Ireland; shape and \
+                  check digits of the country are verified. The longer forms that Bulgaria, \
+                  Czechia and Lithuania give to persons are not covered. Off by default: they \
+                  are public numbers of businesses.",
     default_on: false,
     context: &[
         "vat",

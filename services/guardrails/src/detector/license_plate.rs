@@ -17,7 +17,7 @@ pub(super) static DETECTOR: Detector = Detector {
         name: "labelled",
         regex: concat!(
             label!(
-                r"(?:(?:licen[cs]e|number|registration|vehicle)?[ _\-]?plate|vehicle[ _\-]?registration|kennzeichen|nummernschild|kenteken|matricula|targa|immatriculation)"
+                r"(?:(?:(?:licen[cs]e|number|registration|vehicle)[ _\-]?)?plate|vehicle[ _\-]?registration|kennzeichen|nummernschild|kenteken|matricula|targa|immatriculation)"
             ),
             r"[A-Z0-9]{1,8}(?:[ \-][A-Z0-9]{1,5}){0,2}(?-u:\b)"
         ),

@@ -6,7 +6,7 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, enums::Region};
 
-use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum::Digits};
+use super::{Candidate, Detector, Pattern, Reach, Verdict, boundary, checksum::Digits, labelled};
 
 /// The detector.
 pub(super) static DETECTOR: Detector = Detector {
@@ -21,7 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "international",
             regex: concat!(
-                r"\+[0-9](?:[ .\-/()]{0,2}[0-9]){7,15}",
+                r"(?:\(\+[0-9]{1,3}\)|\+[0-9])(?:[ .\-/()]{0,2}[0-9]){6,15}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
             reach: Reach::Every(60),
@@ -48,10 +48,30 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "national",
             regex: concat!(
-                r"(?:\([0-9]{1,5}\)|(?-u:\b)[0-9]{1,5})(?:[ .\-][0-9]{2,8}){1,5}",
+                r"(?:\([0-9]{1,5}\)[ .\-]?|(?-u:\b)[0-9]{1,5}[ .\-]",
+                r"|(?-u:\b)[0-9]{1,2}[ \-]?\([0-9]{2,5}\)[ \-]?)",
+                r"[0-9]{2,8}(?:[ .\-][0-9]{2,8}){0,4}",
                 r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?-u:\b)"
             ),
             reach: Reach::Longest(64),
+        },
+        Pattern {
+            name: "of_person",
+            regex: concat!(
+                r"(?-u:\b)(?i-u:(?:my|his|her|our|your|their)(?: new| work| home)? number(?: is|:) )",
+                r"(?:\([0-9]{1,5}\)|[0-9]{1,5})(?:[ .\-]?[0-9]{1,8}){1,5}(?-u:\b)"
+            ),
+            reach: Reach::Every(60),
+        },
+        // Fewer digits than `bare` needs, for the label stands right before them.
+        Pattern {
+            name: "labelled",
+            regex: concat!(
+                r"(?-u:\b)(?i-u:(?:tele|cell)?phone|tel|mobile|cell|fax|whatsapp|telefon|telefono|telefone|celular|handy)",
+                r#"(?i-u:[ _\-]?(?:number|no|nr|num)\.?)?["']{0,2}[ \t]?(?:\.?[:=#]|\.|(?i-u:is))[ \t]{0,2}["']?"#,
+                r"[0-9]{7,13}(?-u:\b)"
+            ),
+            reach: Reach::Every(48),
         },
         Pattern {
             name: "bare",
@@ -90,6 +110,14 @@ const COUNTRY_CODES: [(u32, u32); 47] = [
 ];
 
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
+    match candidate.pattern {
+        "of_person" => return of_person(candidate),
+        "labelled" => {
+            let number = labelled::value(candidate, |byte| byte.is_ascii_digit())?;
+            return Some(Verdict::new(number.span(), 0.6).because("context:phone"));
+        }
+        _ => {}
+    }
     let dialled = dialled_part(candidate.value());
     if !brackets_match(dialled) || is_piece(candidate) {
         return None;
@@ -123,23 +151,74 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
             let plausible = (7..=12).contains(&digits.len())
                 && !boundary::is_in_row(candidate)
                 && !is_date_or_amount(candidate);
-            let verdict = plausible
-                .then(|| with_any_context(candidate, 0.5))
-                .flatten()?;
-            Some(if is_valid_somewhere(dialled) {
-                Verdict {
-                    score: 0.65,
-                    ..verdict
-                }
-                .because("numbering_plan")
-            } else {
-                verdict
-            })
+            plausible.then(|| national(candidate, dialled)).flatten()
         }
         // Ten digits that begin with 1 are seconds since 1970 more often than a number.
         _ if digits.len() == 10 && digits[0] == 1 => None,
-        _ => with_context(candidate, candidate.has_context(), 0.6),
+        _ => bare(candidate, dialled, &digits),
     }
+}
+
+/// A national number in groups: an extension or an area code in brackets after a zero
+/// makes it a telephone's, else a word must.
+fn national(candidate: &Candidate<'_>, dialled: &str) -> Option<Verdict> {
+    let extended = dialled.len() + 2 < candidate.value().len();
+    let verdict = match with_any_context(candidate, 0.5) {
+        Some(verdict) => verdict,
+        None if extended => Verdict::new(candidate.span(), 0.55).because("extension"),
+        None if dialled.starts_with("(0") && is_valid_somewhere(dialled) => {
+            return Some(Verdict::new(candidate.span(), 0.55).because("numbering_plan"));
+        }
+        None => return None,
+    };
+    Some(if is_valid_somewhere(dialled) {
+        let score = verdict.score.max(0.65);
+        Verdict { score, ..verdict }.because("numbering_plan")
+    } else {
+        verdict
+    })
+}
+
+/// `My number is 081 667 6057`: people have no other number that they just call theirs.
+fn of_person(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let label = candidate
+        .value()
+        .find(|c: char| c == '(' || c.is_ascii_digit())?;
+    let number = Candidate {
+        start: candidate.start + label,
+        ..*candidate
+    };
+    let digits = Digits::of(number.value())?;
+    let plausible = (7..=12).contains(&digits.len())
+        && brackets_match(number.value())
+        && !is_piece(&number)
+        && !is_date_or_amount(&number);
+    plausible.then(|| Verdict::new(number.span(), 0.55).because("context:phone"))
+}
+
+/// A run of digits: a word about telephones makes it one, or a word that may be about
+/// them and a numbering plan that it fits.
+fn bare(candidate: &Candidate<'_>, dialled: &str, digits: &[u8]) -> Option<Verdict> {
+    // `10000000000` is an amount, `phone_id=4155552671` an identifier.
+    if digits.ends_with(&[0, 0, 0, 0]) || is_identifier(candidate) {
+        return None;
+    }
+    if candidate.has_context() {
+        return with_context(candidate, true, 0.6);
+    }
+    let fits = candidate.near(&WEAK_WORDS) && is_valid_somewhere(dialled);
+    with_context(candidate, fits, 0.5).map(|verdict| verdict.because("numbering_plan"))
+}
+
+/// Whether the name right before the digits ends in `id`.
+fn is_identifier(candidate: &Candidate<'_>) -> bool {
+    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(8)..candidate.start];
+    let joints = head
+        .iter()
+        .rev()
+        .take_while(|byte| !byte.is_ascii_alphanumeric());
+    let head = &head[..head.len() - joints.count()];
+    head.len() > 1 && head[head.len() - 2..].eq_ignore_ascii_case(b"id")
 }
 
 fn with_any_context(candidate: &Candidate<'_>, score: f64) -> Option<Verdict> {
@@ -224,7 +303,7 @@ fn in_plan(candidate: &Candidate<'_>, dialled: &str, digits: &[u8]) -> Option<Ve
 /// Whether a national number is valid in one of the countries that most people who
 /// would write one without its country live in.
 fn is_valid_somewhere(dialled: &str) -> bool {
-    const REGIONS: [Region; 8] = [
+    const REGIONS: [Region; 13] = [
         Region::US,
         Region::GB,
         Region::DE,
@@ -233,6 +312,11 @@ fn is_valid_somewhere(dialled: &str) -> bool {
         Region::BR,
         Region::ES,
         Region::IT,
+        Region::AU,
+        Region::NL,
+        Region::SE,
+        Region::PL,
+        Region::CN,
     ];
     REGIONS.iter().any(|region| {
         let parsed = PHONE_NUMBER_UTIL.parse(dialled, Some(*region));

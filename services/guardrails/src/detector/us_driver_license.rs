@@ -19,7 +19,7 @@ pub(super) static DETECTOR: Detector = Detector {
         name: "labelled",
         regex: concat!(
             label!(
-                r"(?:driver(?:'?s)?[ _\-]?(?:licen[cs]e|permit)|driving[ _\-]?licen[cs]e|dln?|licen[cs]e[ _\-]?(?:number|no|#))"
+                r#"(?:driver(?:'?s)?[ _\-]?(?:licen[cs]e|permit)|driving[ _\-]?licen[cs]e|dln?["']?[ ]?[#:=]|licen[cs]e[ _\-]?(?:number|no|#))"#
             ),
             r"[A-Za-z0-9][A-Za-z0-9\-]{4,18}(?-u:\b)"
         ),

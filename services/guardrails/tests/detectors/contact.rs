@@ -87,6 +87,37 @@ fn phones_are_found_in_international_and_north_american_forms() {
 }
 
 #[test]
+fn phones_are_found_by_a_label_an_owner_an_extension_or_their_numbering_plan() {
+    finds(
+        "PHONE",
+        &[
+            "Tel.: «83372497», Fax: «40354870»",
+            r#"{"mobile": "«07700900123»"}"#,
+            "My number is «081 667 6057», his number is «44196263».",
+            "318-196-5697 x629"
+                .replace("318", "«318")
+                .replace("629", "629»")
+                .as_str(),
+            "the office «(020) 7946 0958»",
+            "«(+358) 986255825»",
+            "call «8 (056) 563-04-81»",
+            "you can reach me at «7287815036»",
+        ],
+    );
+    let reasons = findings("+44 20 7946 0958").remove(0).reasons;
+    assert_eq!(reasons, ["pattern:international", "e164", "numbering_plan"]);
+    // Written as a telephone number, but no plan has it.
+    let unsure = findings("+44 1 2345 678").remove(0);
+    assert!(unsure.score < 0.7, "{unsure:?}");
+    leaves_alone(&[
+        "+44123456789012",
+        "my number is 42",
+        "the number is 44196263",
+        "f(020) 7946",
+    ]);
+}
+
+#[test]
 fn numbers_without_a_telephone_about_them_are_no_phones() {
     leaves_alone(&[
         "4155552671",

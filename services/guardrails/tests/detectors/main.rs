@@ -8,6 +8,7 @@ mod documents;
 mod europe;
 mod finance;
 mod health;
+mod hostile;
 mod mutation;
 mod network;
 mod noise;
