@@ -28,9 +28,9 @@ pub(super) static DETECTOR: Detector = Detector {
             regex: r"~[A-Za-z0-9_~.\-]{31,34}",
             reach: Reach::Around {
                 sign: b'~',
-                left: r"[A-Za-z0-9][A-Za-z0-9_.\-]{2}[0-9]Q",
-                pending: Pending::Anywhere,
-                most_left: 5,
+                left: r"[A-Za-z0-9_.\-]+",
+                pending: Pending::Match,
+                most_left: AZURE_HEAD,
                 most_right: 40,
             },
         },
@@ -94,7 +94,16 @@ const MAX_KEY: usize = 1024;
 /// Fewer different characters than this are a placeholder: `sk-xxxxxxxxxxxx`.
 const LEAST_VARIETY: u32 = 8;
 
+/// Characters before the `~` of an Azure client secret: three, a digit and `Q`.
+const AZURE_HEAD: usize = 5;
+
 fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
+    if candidate.pattern == "azure" {
+        let head = candidate.value().as_bytes().get(..AZURE_HEAD)?;
+        if !(head[0].is_ascii_alphanumeric() && head[3].is_ascii_digit() && head[4] == b'Q') {
+            return None;
+        }
+    }
     let value = candidate.value().trim_end_matches(['.', '-', '~']);
     let [next, _] = boundary::after(candidate);
     let [near, _] = boundary::before(candidate);

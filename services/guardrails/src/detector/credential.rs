@@ -21,7 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
                 r#"["']?[ \t]{0,2}(?:=|:=|=>|:|(?i-u:is))[ \t]{0,2}["']?"#,
                 r#"[!#-&(-+\--:<-\[\]-z|~]{6,64}"#
             ),
-            reach: Reach::Longest(2048),
+            reach: Reach::Longest(256),
         },
         Pattern {
             name: "token",
@@ -31,12 +31,12 @@ pub(super) static DETECTOR: Detector = Detector {
                 r#"["']?[ \t]{0,2}(?:=|:=|=>|:|(?i-u:is))[ \t]{0,2}["']?"#,
                 r"[A-Za-z0-9_\-+/=.~]{16,200}"
             ),
-            reach: Reach::Longest(2048),
+            reach: Reach::Longest(256),
         },
         Pattern {
             name: "bearer",
             regex: r"(?-u:\b)(?i-u:bearer|basic) [A-Za-z0-9_\-+/=.~]{16,200}",
-            reach: Reach::Longest(2048),
+            reach: Reach::Longest(256),
         },
         Pattern {
             name: "url",

@@ -27,7 +27,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "bech_thirty_two",
             regex: r"(?-u:\b)(?i-u:bc|tb|bcrt|ltc|addr)1[02-9AC-HJ-NP-Zac-hj-np-z]{11,98}(?-u:\b)",
-            reach: Reach::Longest(2048),
+            reach: Reach::Longest(128),
         },
         Pattern {
             name: "ethereum",

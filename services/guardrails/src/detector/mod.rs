@@ -114,7 +114,9 @@ pub(crate) enum Reach {
     /// one pass.
     Every(usize),
     /// Only the longest match from a token start, of at most this many bytes, and none
-    /// that begins inside of it: for shapes where a shorter reading is only a part.
+    /// that begins inside of it: for shapes where a shorter reading is only a part. Past
+    /// [`crate::scan::SHORT`] bytes a pattern has an automaton of its own, so that it reads
+    /// no byte twice.
     Longest(usize),
     /// A word of at least [`crate::scan::SHORTEST_RUN`] letters and digits, at most this
     /// long, that matches as a whole: for addresses and keys that begin as any word does.
@@ -142,8 +144,6 @@ pub(crate) enum Pending {
     Match,
     /// At this quote, with which every left side opens.
     Quote(u8),
-    /// Anywhere within its longest length, which is short.
-    Anywhere,
 }
 
 /// A span that one of a detector's patterns matched, and what stands around it.

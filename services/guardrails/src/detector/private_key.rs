@@ -18,7 +18,7 @@ pub(super) static DETECTOR: Detector = Detector {
             r#"(?:[0-9A-Za-z+/=\\:,.() \r\n\t]|[A-Za-z0-9]-[A-Za-z0-9])*"#,
             r"(?:-----END (?:[A-Z0-9]{2,9} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
         ),
-        reach: Reach::Longest(2048),
+        reach: Reach::Longest(crate::scan::MAX_CANDIDATE),
     }],
     validate,
 };

@@ -165,8 +165,8 @@ mod tests {
     fn what_a_url_spells_in_hexadecimal_is_spelled_out() {
         assert_eq!(normalised("bob%40example.com"), "bob@example.com");
         assert_eq!(
-            normalised("%2B44%2d20 100% 5%0a %zz %4"),
-            "+44-20 100% 5%0a %zz %4"
+            normalised("%2B44%2d20 100% 5%20 %zz %4"),
+            "+44-20 100% 5%20 %zz %4"
         );
         assert_eq!(normalised("%%41%4"), "%A%4");
     }

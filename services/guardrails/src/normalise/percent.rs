@@ -1,4 +1,4 @@
-//! `%40` for `@`: percent-encoding after RFC 3986 section 2.1, of printable ASCII.
+//! `%40` for `@`: percent-encoding after RFC 3986 section 2.1.
 
 /// A `%`, and perhaps a digit, that may become a character.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,10 +50,11 @@ impl Open {
     }
 }
 
-/// The printable character with these two hexadecimal digits.
+/// The character with these two hexadecimal digits, if it is one of a word or an address;
+/// others would end the URL that they stand in.
 fn spelled(high: u8, low: char) -> Option<char> {
     let code = char::from(high).to_digit(16)? << 4 | low.to_digit(16)?;
-    char::from_u32(code).filter(|c| matches!(c, ' '..='~'))
+    char::from_u32(code).filter(|c| c.is_ascii_alphanumeric() || "@.-_+:/".contains(*c))
 }
 
 /// Whether `text` spells any character so.

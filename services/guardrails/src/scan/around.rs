@@ -194,7 +194,6 @@ impl Around {
                 let open = bytes[low..at].iter().position(|byte| *byte == quote);
                 open.map_or(at, |place| low + place)
             }
-            Pending::Anywhere => low,
         })
     }
 }

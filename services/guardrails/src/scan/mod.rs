@@ -18,16 +18,18 @@
 //! after it and no more. So the pass can stop where the text ends for now and go on when
 //! more arrives, with the same result ([`Scanner::advance`]).
 //!
-//! **Cost.** A walk reads at most `MAX_CANDIDATE` bytes, and patterns are written so that
-//! what walks far crosses few other starts. [`ScanStats`] counts the bytes and the tests
+//! **Cost.** A walk reads at most [`SHORT`] bytes. A pattern with longer matches has an
+//! automaton of its own and does not begin inside of what it read last ([`long`]).
+//! [`ScanStats`] counts the bytes and the tests
 //! hold the sum to a multiple of the text's length, whatever the text.
 
 mod around;
 mod encoded;
+mod long;
 mod runs;
 mod starts;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, cmp::Reverse, ops::Range};
 
 use regex_automata::{
     Anchored, MatchKind, PatternID,
@@ -38,6 +40,7 @@ use regex_automata::{
 
 use self::{
     around::{Around, AroundCache},
+    long::Long,
     runs::Runs,
     starts::Starts,
 };
@@ -48,6 +51,8 @@ use crate::{
 
 /// Bytes of the longest candidate.
 pub(crate) const MAX_CANDIDATE: usize = 4096;
+/// Bytes of the longest candidate of the automaton that all patterns share.
+pub(crate) const SHORT: usize = 256;
 /// Bytes of the shortest run that [`Reach::Run`] sees.
 pub(crate) const SHORTEST_RUN: usize = runs::SHORTEST;
 /// Bytes before a candidate that its judge sees.
@@ -112,6 +117,8 @@ pub(crate) struct Progress {
     next: usize,
     /// By pattern, where its last `Longest` stretch ends.
     stretches: Vec<usize>,
+    /// By long pattern, up to where its last walk read.
+    long: Vec<usize>,
     /// By pattern around a sign, up to where its last right side was read.
     signs: Vec<usize>,
     /// The search for texts within the text.
@@ -127,7 +134,8 @@ impl Progress {
     /// answer less [`LOOK_BEHIND`].
     pub(crate) fn rebase(&mut self, bytes: usize) {
         self.next -= bytes;
-        for end in self.stretches.iter_mut().chain(&mut self.signs) {
+        let marks = self.stretches.iter_mut().chain(&mut self.long);
+        for end in marks.chain(&mut self.signs) {
             *end = end.saturating_sub(bytes);
         }
         self.runs.rebase(bytes);
@@ -136,6 +144,7 @@ impl Progress {
 
 struct Caches {
     walk: Cache,
+    long: Vec<Cache>,
     runs: Option<Cache>,
     around: Vec<AroundCache>,
     ends: Vec<(PatternID, usize)>,
@@ -151,6 +160,7 @@ pub(crate) struct Scanner {
     /// its name as a reason.
     patterns: Vec<(usize, &'static Pattern, String)>,
     walk: DFA,
+    long: Vec<Long>,
     arounds: Vec<Around>,
     /// As `patterns`, for the automaton of whole runs.
     run_patterns: Vec<(usize, &'static Pattern, String)>,
@@ -174,6 +184,7 @@ impl Scanner {
         let mut patterns = Vec::new();
         let mut arounds = Vec::new();
         let mut run_patterns = Vec::new();
+        let mut long = Vec::new();
         for (at, detector) in detectors.iter().enumerate() {
             for pattern in detector.patterns {
                 let reason = format!("pattern:{}", pattern.name);
@@ -181,6 +192,9 @@ impl Scanner {
                     Reach::Around { .. } => arounds.push(Around::new(at, pattern, reason)?),
                     Reach::Every(bytes) | Reach::Longest(bytes) if bytes > MAX_CANDIDATE => {
                         return Err(ScanError::Build(format!("{reason} reaches too far")));
+                    }
+                    Reach::Longest(bytes) if bytes > SHORT => {
+                        long.push(Long::new(at, pattern, reason)?);
                     }
                     Reach::Run(_) => run_patterns.push((at, pattern, reason)),
                     Reach::Every(_) | Reach::Longest(_) => patterns.push((at, pattern, reason)),
@@ -195,11 +209,14 @@ impl Scanner {
             regexes => Some(automaton(regexes, false)?),
         };
         let signs: Vec<u8> = arounds.iter().map(|it| it.sign).collect();
-        let starts = Starts::new(&walk, &signs)?;
+        let walks: Vec<&DFA> = long.iter().map(|it| &it.walk).chain([&walk]).collect();
+        let starts = Starts::new(&walks, &signs)?;
         let make: MakeCaches = {
             let (walk, runs, arounds) = (walk.clone(), runs.clone(), arounds.clone());
+            let long: Vec<DFA> = long.iter().map(|it| it.walk.clone()).collect();
             Box::new(move || Caches {
                 walk: walk.create_cache(),
+                long: long.iter().map(DFA::create_cache).collect(),
                 runs: runs.as_ref().map(DFA::create_cache),
                 around: arounds.iter().map(Around::create_cache).collect(),
                 ends: Vec::new(),
@@ -209,6 +226,7 @@ impl Scanner {
             detectors,
             patterns,
             walk,
+            long,
             arounds,
             run_patterns,
             runs,
@@ -223,6 +241,7 @@ impl Scanner {
         Progress {
             next: 0,
             stretches: vec![0; self.patterns.len()],
+            long: vec![0; self.long.len()],
             signs: vec![0; self.arounds.len()],
             runs: Runs::default(),
             depth: 0,
@@ -245,6 +264,7 @@ impl Scanner {
         let mut caches = self.caches.get();
         let Caches {
             walk,
+            long,
             runs,
             around,
             ends,
@@ -267,12 +287,12 @@ impl Scanner {
             while worth != 0 {
                 at = block + worth.trailing_zeros() as usize;
                 worth &= worth - 1;
-                let decided = if self.starts.is_sign(bytes[at]) {
-                    pass.sign(around, at)?
-                } else {
-                    pass.token(walk, ends, at)?
-                };
-                if !decided {
+                if self.starts.is_sign(bytes[at]) && !pass.sign(around, at)? {
+                    break 'text;
+                }
+                if self.starts.survives(bytes, at)
+                    && !(pass.long(long, at)? && pass.token(walk, ends, at)?)
+                {
                     break 'text;
                 }
             }
@@ -328,8 +348,10 @@ impl Pass<'_, '_> {
         if !self.is_in_sight(last) {
             return Ok(false);
         }
-        // `Longest` patterns want their last end only: the later come first.
-        for &(id, end) in ends.iter().rev() {
+        // `Longest` patterns want their last end only, so the later come first; of equal
+        // ends the first pattern does.
+        ends.sort_by_key(|&(id, end)| (Reverse(end), id));
+        for &(id, end) in ends.iter() {
             let (detector, pattern, reason) = &self.scanner.patterns[id.as_usize()];
             if !self.wanted[*detector] {
                 continue;
@@ -350,6 +372,31 @@ impl Pass<'_, '_> {
         Ok(true)
     }
 
+    /// Walks the long patterns that can begin at `at`; says whether the text decides
+    /// them.
+    fn long(&mut self, caches: &mut [Cache], at: usize) -> Result<bool, ScanError> {
+        let scanner = self.scanner;
+        let bytes = self.text.as_bytes();
+        for (index, (pattern, cache)) in scanner.long.iter().zip(caches).enumerate() {
+            if !pattern.begins_with(bytes[at]) || at < self.progress.long[index] {
+                continue;
+            }
+            let read = pattern.read(cache, bytes, at, self.is_last)?;
+            self.progress.stats.walked_bytes += read.reached - at;
+            if read.is_open || read.end.is_some_and(|end| !self.is_in_sight(end)) {
+                return Ok(false);
+            }
+            self.progress.long[index] = read.reached.max(at + 1);
+            if let Some(end) = read.end
+                && self.wanted[pattern.detector]
+            {
+                let reason = &pattern.reason;
+                self.judge(pattern.detector, pattern.pattern, reason, at, end);
+            }
+        }
+        Ok(true)
+    }
+
     /// Collects every (pattern, end) of a match that begins at `at`, by ends; says whether
     /// the walk was over before the text was.
     fn walk(
@@ -360,9 +407,9 @@ impl Pass<'_, '_> {
     ) -> Result<bool, ScanError> {
         let dfa = &self.scanner.walk;
         let bytes = self.text.as_bytes();
-        // One more than the longest candidate: a DFA state says what matched *before* the
+        // One more than the longest match: a DFA state says what matched *before* the
         // byte that led to it.
-        let limit = at + MAX_CANDIDATE + 1;
+        let limit = at + SHORT + 1;
         let config = start::Config::new()
             .anchored(Anchored::Yes)
             .look_behind(at.checked_sub(1).map(|before| bytes[before]));

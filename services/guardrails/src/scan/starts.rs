@@ -5,7 +5,11 @@
 //! at without a branch: what can begin a token, after what, and with which byte after it.
 //! What is left are the few places where the walk survives two bytes.
 
-use regex_automata::{Anchored, hybrid::dfa::DFA, util::start};
+use regex_automata::{
+    Anchored,
+    hybrid::dfa::{Cache, DFA},
+    util::start,
+};
 
 use super::{ScanError, stopped};
 
@@ -27,8 +31,8 @@ pub(super) struct Starts {
 
 impl Starts {
     /// Tries all pairs.
-    pub(super) fn new(walk: &DFA, signs: &[u8]) -> Result<Self, ScanError> {
-        let mut cache = walk.create_cache();
+    pub(super) fn new(walks: &[&DFA], signs: &[u8]) -> Result<Self, ScanError> {
+        let mut caches: Vec<Cache> = walks.iter().map(|walk| walk.create_cache()).collect();
         let mut classes = [0; 256];
         let mut pairs = Box::new([0; 2048]);
         for first in 0..=u8::MAX {
@@ -40,8 +44,10 @@ impl Starts {
                 *class |= SIGN;
             }
             for next in 0..=u8::MAX {
-                if survives(walk, &mut cache, first, next)? {
-                    pairs[place(first, next)] |= 1 << (next & 31);
+                for (walk, cache) in walks.iter().zip(&mut caches) {
+                    if survives(walk, cache, first, next)? {
+                        pairs[place(first, next)] |= 1 << (next & 31);
+                    }
                 }
             }
         }
@@ -51,6 +57,13 @@ impl Starts {
     /// Whether this byte is a sign in the middle of a pattern.
     pub(super) fn is_sign(&self, byte: u8) -> bool {
         self.classes[usize::from(byte)] & SIGN != 0
+    }
+
+    /// Whether a walk survives this byte and the next one.
+    pub(super) fn survives(&self, bytes: &[u8], at: usize) -> bool {
+        bytes
+            .get(at + 1)
+            .is_none_or(|&next| self.pairs[place(bytes[at], next)] >> (next & 31) & 1 != 0)
     }
 
     /// By bit, which of the up to [`BLOCK`] bytes from `from` on are signs or begin a token
@@ -94,12 +107,7 @@ fn place(first: u8, next: u8) -> usize {
 }
 
 /// Whether a walk over these two bytes is alive, or has matched, after them.
-fn survives(
-    walk: &DFA,
-    cache: &mut regex_automata::hybrid::dfa::Cache,
-    first: u8,
-    next: u8,
-) -> Result<bool, ScanError> {
+fn survives(walk: &DFA, cache: &mut Cache, first: u8, next: u8) -> Result<bool, ScanError> {
     let config = start::Config::new().anchored(Anchored::Yes);
     let state = walk.start_state(cache, &config).map_err(stopped)?;
     let state = walk.next_state(cache, state, first).map_err(stopped)?;

@@ -125,6 +125,7 @@ impl StreamCheck {
             self.resolver.waiting(),
         )?;
         let undecided = undecided.min(self.custom(is_last)?);
+        let undecided = self.normaliser.text.floor_char_boundary(undecided);
         let mut kept = Vec::new();
         let safe = self.resolver.decide(undecided, |hit| kept.push(hit));
         let mut piece = Piece::default();

@@ -39,7 +39,7 @@ fn twice_the_text_is_at_most_twice_the_work_for_every_detector() {
         let (once, twice) = (work(unit, 10_000), work(unit, 20_000));
         let slack = 4_000;
         assert!(
-            twice.reverse_bytes <= 2 * once.reverse_bytes + slack
+            twice.walked_bytes <= 2 * once.walked_bytes + slack
                 && twice.candidates <= 2 * once.candidates + slack,
             "{unit:?}: {once:?} {twice:?}"
         );
