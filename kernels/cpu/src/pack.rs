@@ -10,6 +10,7 @@ use crate::{
     dispatch::{Cpu, Level},
     error::{ShapeError, length},
     kernel::COLUMNS,
+    pages::gather,
 };
 
 /// The activations' amplitude in `i16` arithmetic: +-8191, 14 bits.
@@ -177,6 +178,7 @@ impl PackedF32 {
                 row.0[output % COLUMNS] = *weight;
             }
         }
+        gather(&rows);
         Ok(Self {
             outputs,
             inputs,
@@ -256,6 +258,10 @@ impl PackedI16 {
                 }
             }
         }
+        match &order {
+            Order::Pairs(rows) => gather(rows),
+            Order::Bytes(rows) => gather(rows),
+        }
         Ok(Self {
             outputs,
             inputs,
@@ -306,6 +312,7 @@ impl PackedI8 {
             let bytes = whole.map(i8::cast_unsigned);
             place_bytes(&mut rows, output, inputs, [0, QUADS], bytes);
         }
+        gather(&rows);
         Ok(Self {
             outputs,
             inputs,
