@@ -440,6 +440,10 @@ impl<'a> Form<'a> for Bytes<'a> {
         K::BYTES
     }
 
+    fn block<K: Kernel>() -> usize {
+        K::BYTE_BLOCK_ROWS
+    }
+
     fn new(numbers: &'a mut Numbers, weights: Self::Weights, rows: usize, inputs: usize) -> Self {
         let depth = quads(inputs);
         Self {

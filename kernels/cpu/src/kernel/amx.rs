@@ -365,8 +365,9 @@ impl Kernel for Amx {
 
     const ROWS: usize = Avx512::ROWS;
     const PANELS: usize = Avx512::PANELS;
-    // Two or four tiles' heights: a panel is then still near when the next tile asks.
-    const BLOCK_ROWS: usize = 64;
+    const BLOCK_ROWS: usize = Avx512::BLOCK_ROWS;
+    // Two tiles' heights: a panel is then still near when the next tile asks.
+    const BYTE_BLOCK_ROWS: usize = 64;
 
     fn session(self) -> Tiles {
         Tiles::new(self)

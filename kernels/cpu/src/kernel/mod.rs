@@ -98,6 +98,8 @@ pub(crate) trait Kernel: Copy {
     const PANELS: usize;
     /// Rows of activations kept in the second-level cache while all weights pass.
     const BLOCK_ROWS: usize;
+    /// The same for [`Self::product_i8`].
+    const BYTE_BLOCK_ROWS: usize = Self::BLOCK_ROWS;
 
     /// `output[i][j] = sum over k of a[i][k] * b[k][j]`, rows of the output `stride`
     /// apart.
