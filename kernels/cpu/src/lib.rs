@@ -59,5 +59,5 @@ pub use error::ShapeError;
 pub use linear::{Epilogue, Workspace};
 pub use model::{Activations, LayerWeights, Linear, LinearWeights, Mode, Stack};
 pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI8, PackedI16};
-pub use peak::Peaks;
+pub use peak::{Multiplier, Peaks};
 pub use rows::{Embeddings, Norm, Pool, normalise};

@@ -114,26 +114,51 @@ impl Tiles {
     }
 }
 
-impl Tiles {
-    /// Multiplies registers `4 * steps` times, as fast as the processor can: the limit
-    /// that products are measured by.
-    pub(crate) fn multiply(&self, steps: u64) {
-        assert!(steps > 0);
-        // SAFETY: `Tiles` exists, so the registers are set up on this thread; touches no
-        // memory; steps is not 0, so the loop ends. No other code uses tile registers.
-        unsafe {
-            asm!(
-                "2:",
-                "tdpbusd tmm0, tmm4, tmm6",
-                "tdpbusd tmm1, tmm4, tmm7",
-                "tdpbusd tmm2, tmm5, tmm6",
-                "tdpbusd tmm3, tmm5, tmm7",
-                "dec {steps}",
-                "jnz 2b",
-                steps = inout(reg) steps => _,
-                options(nostack, nomem),
-            );
+/// A loop over tile registers alone: the limit that products are measured by.
+macro_rules! multiply {
+    ($name:ident, $instruction:literal) => {
+        /// Multiplies registers `4 * steps` times; nothing where `steps` is 0.
+        fn $name(_: &Tiles, steps: u64) {
+            if steps == 0 {
+                return;
+            }
+            // SAFETY: `Tiles` exists, so the registers are set up on this thread, and callers
+            // ask for the instruction first; touches no memory; steps is not 0, so the
+            // loop ends. No other code uses tile registers.
+            unsafe {
+                asm!(
+                    "2:",
+                    concat!($instruction, " tmm0, tmm4, tmm6"),
+                    concat!($instruction, " tmm1, tmm4, tmm7"),
+                    concat!($instruction, " tmm2, tmm5, tmm6"),
+                    concat!($instruction, " tmm3, tmm5, tmm7"),
+                    "dec {steps}",
+                    "jnz 2b",
+                    steps = inout(reg) steps => _,
+                    options(nostack, nomem),
+                );
+            }
         }
+    };
+}
+multiply!(multiply_bytes, "tdpbssd");
+multiply!(multiply_bf16, "tdpbf16ps");
+
+impl Tiles {
+    /// Multiplies registers of bytes `4 * steps` times, as fast as the processor can.
+    pub(crate) fn multiply_bytes(&self, steps: u64) {
+        multiply_bytes(self, steps);
+    }
+
+    /// As [`Self::multiply_bytes`], of bf16; `false` where the processor has none.
+    pub(crate) fn multiply_bf16(&self, steps: u64) -> bool {
+        const BF16: u32 = 1 << 22;
+        // On a virtual machine the question takes long.
+        static PRESENT: LazyLock<bool> = LazyLock::new(|| __cpuid_count(7, 0).edx & BF16 != 0);
+        if *PRESENT {
+            multiply_bf16(self, steps);
+        }
+        *PRESENT
     }
 }
 
