@@ -237,9 +237,9 @@ def goals(found, names, limits, texts):
 
 
 def best_limits(limits):
-    """For each mode the fastest instructions there are; a 16-bit product is four of bytes."""
+    """For each mode the fastest instructions there are; a 16-bit product is three of bytes."""
     tiles = limits.get("amx-int8", 0)
-    return {"f32": limits["f32"], "i16": max(limits["i16"], tiles / 4), "int8": max(limits["int8"], tiles)}
+    return {"f32": limits["f32"], "i16": max(limits["i16"], tiles / 3), "int8": max(limits["int8"], tiles)}
 
 
 def machine():

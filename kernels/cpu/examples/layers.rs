@@ -1,7 +1,8 @@
 //! Tokens per CPU-second of MiniLM's six layers on one thread, random weights, by mode and
 //! instruction set; the mean of the rounds, in which all take turns.
 //!
-//! `cargo run --release -p signalbox-kernels --example layers [ROUNDS]`
+//! `cargo run --release -p signalbox-kernels --example layers [ROUNDS [WANTED]]`, where
+//! contestants have WANTED in their name (`amx I16`, say).
 
 use std::{env, fs, time::Instant};
 
@@ -19,6 +20,7 @@ const HEADS: Heads = Heads {
 fn main() -> Result<(), ShapeError> {
     let rounds = env::args().nth(1).and_then(|a| a.parse().ok());
     let rounds: usize = rounds.unwrap_or(10);
+    let wanted = env::args().nth(2).unwrap_or_default();
     let square = noise(HIDDEN * HIDDEN, 1);
     let oblong = noise(HIDDEN * WIDE, 2);
     let (zeros, ones) = (vec![0.0; WIDE], vec![1.0; HIDDEN]);
@@ -47,6 +49,9 @@ fn main() -> Result<(), ShapeError> {
             continue;
         };
         for mode in [Mode::F32, Mode::I16, Mode::Int8] {
+            if !format!("{} {mode:?}", level.as_str()).contains(&wanted) {
+                continue;
+            }
             let mut stack = Stack::new(cpu, mode, HEADS, WIDE);
             for _ in 0..6 {
                 stack.push(&layer)?;

@@ -25,14 +25,15 @@
 //! - A tile of sums lives in registers: 6 x 16 with AVX2, 10 x 32 with AVX-512.
 //! - `i16`: activations as 14-bit, weights as up to 16-bit whole numbers, exact 32-bit
 //!   sums that cannot overflow because packing bounds them. 14 bits of activation lose
-//!   next to nothing, and one instruction multiplies twice as many as in f32.
+//!   next to nothing, and one instruction multiplies twice as many as in f32. With AMX
+//!   both are 16 bits, in two bytes each: see `kernel::amx`.
 //! - Bias, GELU, residual and layer normalisation are applied to sums still in cache.
 //! - `exp` and GELU are polynomials without a branch. See `math`.
 //!
 //! # What holds it right
 //!
-//! Unsafe code is in `kernel::avx2`, `kernel::avx512` and `peak` only (and the calls into
-//! them); each function there has a twin in `kernel::portable` and a test over random
+//! Unsafe code is in the vector sets' modules of `kernel`, `peak` and `pages` only (and the
+//! calls into them); each function there has a twin in `kernel::portable` and a test over random
 //! shapes that the two agree: bit for bit for whole numbers, within rounding for f32.
 //! Shapes are checked at the call, and a tile's bounds once more before its loop.
 
@@ -47,6 +48,7 @@ mod linear;
 mod math;
 mod model;
 mod pack;
+mod pages;
 mod peak;
 mod rows;
 mod whole;
@@ -57,5 +59,5 @@ pub use error::ShapeError;
 pub use linear::{Epilogue, Workspace};
 pub use model::{Activations, LayerWeights, Linear, LinearWeights, Mode, Stack};
 pub use pack::{ACTIVATION_AMPLITUDE, PackedF32, PackedI8, PackedI16};
-pub use peak::Peaks;
+pub use peak::{Multiplier, Peaks};
 pub use rows::{Embeddings, Norm, Pool, normalise};

@@ -4,20 +4,29 @@
 //! input by input, so a kernel reads one cache line per step and nothing twice
 //! (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS
 //! 34(3), 2008). Packed once, at load; the order is the same for every instruction
-//! set but AMX, which has 16-bit weights as two matrices of bytes. Columns beyond the last output are zeros.
+//! set but AMX, which has 16-bit weights as tiles of bytes. Columns beyond the last output are zeros.
 
 use crate::{
     dispatch::{Cpu, Level},
     error::{ShapeError, length},
     kernel::COLUMNS,
+    pages::gather,
 };
 
 /// The activations' amplitude in `i16` arithmetic: +-8191, 14 bits.
 pub const ACTIVATION_AMPLITUDE: i16 = 8191;
 
-/// The most inputs of a matrix in `i16` arithmetic: with weights of one unit, the
-/// sum still fits 32 bits.
-const MOST_INPUTS: usize = (i32::MAX as i64 / ACTIVATION_AMPLITUDE as i64) as usize;
+/// The amplitude of activations and weights that are split into two signed bytes. The low
+/// byte of the largest is 0, so that the product of low bytes, which is left out, is missed
+/// least where it would count most.
+pub(crate) const SPLIT_AMPLITUDE: i16 = 127 * 256;
+
+/// The most that a column's whole weights may add up to in `i16` arithmetic.
+const MOST_WEIGHT: usize = (i32::MAX as i64 / ACTIVATION_AMPLITUDE as i64) as usize;
+
+/// The most inputs of a matrix in `i16` arithmetic: what the sums of split numbers, two
+/// products of 127 and 128 for each input, can hold.
+const MOST_INPUTS: usize = i32::MAX as usize / (2 * 127 * 128);
 
 /// The same in 8-bit arithmetic, for activations of 255 units and weights of 127.
 const MOST_INPUTS_I8: usize = i32::MAX as usize / (255 * 127);
@@ -62,8 +71,9 @@ pub struct PackedF32 {
 /// Weights and bias of a linear layer, for `i16` arithmetic.
 ///
 /// Each output's weights are whole multiples of a unit of its own, chosen as small as
-/// the range of i16 and of the sum allow: activations are at most 8191 units, so
-/// `8191 * sum |w| <= 2^31 - 1` excludes overflow for every input.
+/// the range of i16 and of the sum allow: where sums are of whole products, activations are
+/// at most 8191 units, so `8191 * sum |w| <= 2^31 - 1` excludes overflow for every input.
+/// With AMX sums are of bytes' products, and activations and weights have all 16 bits.
 #[derive(Clone, Debug)]
 pub struct PackedI16 {
     pub(crate) outputs: usize,
@@ -79,13 +89,10 @@ pub struct PackedI16 {
 pub(crate) enum Order {
     /// Panel by panel, `inputs / 2` rows each, rounded up.
     Pairs(Vec<PairRow>),
-    /// For processors that multiply bytes only, but many: `w = 256 * high + low`, the
-    /// high bytes signed. Panel by panel, `inputs / 4` rows each, rounded up to whole
-    /// [`QUADS`].
-    Bytes {
-        high: Vec<QuadRow>,
-        low: Vec<QuadRow>,
-    },
+    /// For processors that multiply bytes only, but many: `w = 256 * high + low`, both
+    /// signed. Panel by panel, [`QUADS`] rows of high bytes and as many of low bytes by
+    /// turns, `inputs / 4` of each, rounded up to whole [`QUADS`].
+    Bytes(Vec<QuadRow>),
 }
 
 /// Weights and bias of a linear layer, for 8-bit arithmetic.
@@ -110,17 +117,20 @@ pub(crate) fn quads(inputs: usize) -> usize {
     inputs.div_ceil(4).next_multiple_of(QUADS)
 }
 
-/// Puts one output's bytes in their places.
+/// Puts one output's bytes in their places: in each group of `every` rows the first
+/// [`QUADS`] from `first` on.
 fn place_bytes(
     rows: &mut [QuadRow],
     output: usize,
     inputs: usize,
+    [first, every]: [usize; 2],
     bytes: impl Iterator<Item = u8>,
 ) {
-    let quads = quads(inputs);
-    let panel = &mut rows[output / COLUMNS * quads..][..quads];
+    let depth = quads(inputs) / QUADS * every;
+    let panel = &mut rows[output / COLUMNS * depth..][..depth];
     for (index, byte) in bytes.enumerate() {
-        panel[index / 4].0[output % COLUMNS][index % 4] = byte;
+        let (tile, row) = (index / 4 / QUADS, index / 4 % QUADS);
+        panel[tile * every + first + row].0[output % COLUMNS][index % 4] = byte;
     }
 }
 
@@ -168,6 +178,7 @@ impl PackedF32 {
                 row.0[output % COLUMNS] = *weight;
             }
         }
+        gather(&rows);
         Ok(Self {
             outputs,
             inputs,
@@ -196,11 +207,11 @@ enum Layout {
 
 impl PackedI16 {
     /// As [`PackedF32::pack`], in the order that `cpu` is fastest with. The sums are the
-    /// same whole numbers on every processor.
+    /// same whole numbers on every processor without AMX, and nearer to f32's with it.
     ///
     /// # Errors
     ///
-    /// As there, and more inputs than 32-bit sums can hold (262,176).
+    /// As there, and more inputs than 32-bit sums can hold (66,052).
     pub fn pack(
         cpu: Cpu,
         weight: &[f32],
@@ -223,28 +234,33 @@ impl PackedI16 {
         let panels = outputs.div_ceil(COLUMNS);
         let mut order = match layout {
             Layout::Pairs => Order::Pairs(vec![PairRow([[0; 2]; COLUMNS]); panels * pairs]),
-            Layout::Bytes => Order::Bytes {
-                high: vec![QuadRow::ZERO; panels * quads(inputs)],
-                low: vec![QuadRow::ZERO; panels * quads(inputs)],
-            },
+            Layout::Bytes => Order::Bytes(vec![QuadRow::ZERO; panels * 2 * quads(inputs)]),
         };
         let mut units = Vec::with_capacity(outputs);
         let mut whole = vec![0i16; inputs];
         for (output, weights) in weight.chunks_exact(inputs).enumerate() {
-            units.push(quantise_column(weights, &mut whole));
             match &mut order {
                 Order::Pairs(rows) => {
+                    units.push(quantise_column(weights, i16::MAX, MOST_WEIGHT, &mut whole));
                     let panel = &mut rows[output / COLUMNS * pairs..][..pairs];
                     for (index, weight) in whole.iter().enumerate() {
                         panel[index / 2].0[output % COLUMNS][index % 2] = *weight;
                     }
                 }
-                Order::Bytes { high, low } => {
-                    let bytes = whole.iter().map(|weight| weight.to_be_bytes());
-                    place_bytes(high, output, inputs, bytes.clone().map(|[high, _]| high));
-                    place_bytes(low, output, inputs, bytes.map(|[_, low]| low));
+                Order::Bytes(rows) => {
+                    let amplitude = SPLIT_AMPLITUDE;
+                    units.push(quantise_column(weights, amplitude, usize::MAX, &mut whole));
+                    let low = whole.iter().map(|weight| *weight as u8);
+                    // A low byte of 128 and more counts as negative.
+                    let high = whole.iter().map(|weight| ((weight + 128) >> 8) as u8);
+                    place_bytes(rows, output, inputs, [0, 2 * QUADS], high);
+                    place_bytes(rows, output, inputs, [QUADS, 2 * QUADS], low);
                 }
             }
+        }
+        match &order {
+            Order::Pairs(rows) => gather(rows),
+            Order::Bytes(rows) => gather(rows),
         }
         Ok(Self {
             outputs,
@@ -293,8 +309,10 @@ impl PackedI8 {
             let whole = weights.iter().map(|w| (w * inverse).round() as i8);
             units.push(most / 127.0);
             sums.push(whole.clone().map(i32::from).sum());
-            place_bytes(&mut rows, output, inputs, whole.map(i8::cast_unsigned));
+            let bytes = whole.map(i8::cast_unsigned);
+            place_bytes(&mut rows, output, inputs, [0, QUADS], bytes);
         }
+        gather(&rows);
         Ok(Self {
             outputs,
             inputs,
@@ -317,8 +335,8 @@ impl PackedI8 {
 }
 
 /// Writes one output's weights as multiples of a unit and returns the unit: the
-/// smallest with which no weight leaves i16 and no sum leaves i32.
-fn quantise_column(weights: &[f32], whole: &mut [i16]) -> f32 {
+/// smallest with which no weight leaves `amplitude` and their sum not `limit`.
+fn quantise_column(weights: &[f32], amplitude: i16, limit: usize, whole: &mut [i16]) -> f32 {
     let most = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
     if most == 0.0 {
         whole.fill(0);
@@ -326,8 +344,7 @@ fn quantise_column(weights: &[f32], whole: &mut [i16]) -> f32 {
     }
     let most = f64::from(most);
     let total: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
-    let limit = MOST_INPUTS as f64;
-    let mut amplitude = f64::from(i16::MAX).min((limit * most / total).floor());
+    let mut amplitude = f64::from(amplitude).min((limit as f64 * most / total).floor());
     loop {
         let mut sum = 0;
         for (whole, weight) in whole.iter_mut().zip(weights) {
@@ -335,7 +352,7 @@ fn quantise_column(weights: &[f32], whole: &mut [i16]) -> f32 {
             sum += usize::from(whole.unsigned_abs());
         }
         // Rounding may have carried the sum past the limit by a little.
-        if sum <= MOST_INPUTS {
+        if sum <= limit {
             return (most / amplitude) as f32;
         }
         amplitude -= (amplitude * 1e-3).max(1.0);

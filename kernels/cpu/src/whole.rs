@@ -1,19 +1,22 @@
 //! Linear layers in whole numbers: activations are quantised row by row, multiplied
 //! exactly, and made real again while the sums are in the first-level cache.
 //!
-//! Three forms of numbers, one loop around their tiles: pairs of 16 bits; the same
-//! numbers as two bytes each; and 8 bits with a zero point for each row, so that a row
-//! of GELU's output, nearly all of it positive, uses all of its 256 steps.
+//! Three forms of numbers, one loop around their tiles: pairs of 16 bits; 16 bits as two
+//! bytes; and 8 bits with a zero point for each row, so that a row of GELU's output, nearly
+//! all of it positive, uses all of its 256 steps.
 
 use std::ops::Range;
 
 use crate::{
     dispatch::{Cpu, dispatch},
     error::ShapeError,
-    kernel::{ByteTile, COLUMNS, Kernel, Panels, Rows, Shape},
+    kernel::{ByteTile, COLUMNS, Kernel, Panels, Rows, SPLIT_STRIDE, Shape, Sum},
     linear::{Epilogue, Workspace, check, norm_block, parts, sized, steps},
     math::{Finish, Units},
-    pack::{ACTIVATION_AMPLITUDE, Order, PackedI8, PackedI16, PairRow, QuadRow, quads},
+    pack::{
+        ACTIVATION_AMPLITUDE, Order, PackedI8, PackedI16, PairRow, QUADS, QuadRow, SPLIT_AMPLITUDE,
+        quads,
+    },
 };
 
 /// What a call needs; grows to the largest call and then stays.
@@ -23,6 +26,7 @@ pub(crate) struct Buffers {
     /// One unit of each of the block's rows, and its zero point.
     units: Vec<f32>,
     zeros: Vec<i32>,
+    tiles: Vec<ByteTile>,
 }
 
 /// A block's quantised activations, in one form or another.
@@ -35,8 +39,9 @@ struct Numbers {
 
 impl Cpu {
     /// As [`Self::linear_f32`], in whole numbers: each row of `input` is rounded to
-    /// multiples of its largest magnitude / 8191, the sums are exact, the output is
-    /// `f32`.
+    /// multiples of its largest magnitude / 8191 and the sums are exact; or, with AMX,
+    /// to multiples of its largest magnitude / 32,512, and products are within 2^-16 of the
+    /// largest. The output is `f32`.
     ///
     /// A value in a row that is infinite or not a number makes that row's output not a
     /// number.
@@ -64,8 +69,8 @@ impl Cpu {
             Order::Pairs(rows) => linear::<_, Pairs<'_>>(
                 kernel, &whole, rows, input, output, epilogue, buffers,
             ),
-            Order::Bytes { high, low } => linear::<_, Split<'_>>(
-                kernel, &whole, [high, low], input, output, epilogue, buffers,
+            Order::Bytes(rows) => linear::<_, Split<'_>>(
+                kernel, &whole, rows, input, output, epilogue, buffers,
             ),
         });
         Ok(())
@@ -116,24 +121,44 @@ trait Form<'a>: Sized {
 
     fn shape<K: Kernel>() -> Shape;
 
+    /// The most rows of a block.
+    fn block<K: Kernel>() -> usize {
+        K::BLOCK_ROWS
+    }
+
+    /// Slices that the depth is taken in, one after the other over all the block's tiles.
+    fn slices(&self) -> usize {
+        1
+    }
+
     /// Room for a block of `rows`.
     fn new(numbers: &'a mut Numbers, weights: Self::Weights, rows: usize, inputs: usize) -> Self;
 
     /// Quantises row `row` of the block; returns its unit and zero point.
     fn quantise<K: Kernel>(&mut self, kernel: K, row: usize, values: &[f32]) -> (f32, i32);
 
-    /// The sums of `rows` and `panels`, each as the first and their number.
-    fn product<K: Kernel>(
-        &self,
-        kernel: K,
-        session: &K::Session,
-        rows: [usize; 2],
-        panels: [usize; 2],
-        tile: &mut [i32],
-    );
+    /// The sums of a part of the block's products.
+    fn product<K: Kernel>(&self, kernel: K, session: &K::Session, part: &Part, tile: &mut [i32]);
 
-    /// Makes sums of what [`Self::product`] wrote, where that was their parts.
-    fn join<K: Kernel>(_: K, _: &mut [i32]) {}
+    /// Sums in a row of a tile.
+    fn stride<K: Kernel>() -> usize {
+        Self::shape::<K>().panels * COLUMNS
+    }
+
+    /// Makes the sums of a tile real.
+    fn finish<K: Kernel>(kernel: K, tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+        kernel.finish_i32(tile, units, finish);
+    }
+}
+
+/// Some rows times some panels, over a slice of the depth.
+struct Part {
+    /// The first and their number.
+    rows: [usize; 2],
+    panels: [usize; 2],
+    slice: usize,
+    /// No other rows have met the weights just now.
+    cold: bool,
 }
 
 /// A tile's place in a block: its rows and columns.
@@ -142,6 +167,9 @@ struct Place {
     rows: Range<usize>,
     columns: Range<usize>,
 }
+
+/// Columns of a block whose tiles are kept while the slices of the depth pass.
+const KEPT_COLUMNS: usize = 384;
 
 fn linear<'a, K: Kernel, F: Form<'a>>(
     kernel: K,
@@ -157,26 +185,33 @@ fn linear<'a, K: Kernel, F: Form<'a>>(
     let residual = matches!(epilogue, Epilogue::AddNorm(_));
     let shape = F::shape::<K>();
     let stride = shape.panels * COLUMNS;
-    let mut tiles = [ByteTile([0; _]), ByteTile([0; _])];
-    let [mut tile, mut last_tile] = tiles.each_mut();
-    let most = K::BLOCK_ROWS.min(rows);
+    let most = F::block::<K>().min(rows);
     let units = sized(&mut buffers.units, most, 0.0);
     let zeros = sized(&mut buffers.zeros, most, 0);
     let padded = most.next_multiple_of(shape.unit);
     let mut form = F::new(&mut buffers.numbers, weights, padded, inputs);
+    let slices = form.slices();
+    // With one slice a tile is done with when the next one is.
+    let (kept, columns_at_once) = if slices > 1 {
+        let tall = most.div_ceil(shape.rows);
+        (KEPT_COLUMNS.div_ceil(stride) * tall, KEPT_COLUMNS)
+    } else {
+        (2, outputs)
+    };
+    let tiles = sized(&mut buffers.tiles, kept, ByteTile::ZERO);
     let session = kernel.session();
 
-    for (first, count) in parts(rows, K::BLOCK_ROWS, shape.rows) {
+    for (first, count) in parts(rows, F::block::<K>(), shape.rows) {
+        let cold = first == 0;
         let input = &input[first * inputs..][..count * inputs];
         let output = &mut output[first * outputs..][..count * outputs];
         for (row, values) in input.chunks_exact(inputs).enumerate() {
             (units[row], zeros[row]) = form.quantise(kernel, row, values);
         }
-        let mut finish = |Place { rows, columns }: Place, tile: &mut ByteTile| {
-            F::join(kernel, &mut tile.0);
+        let mut finish = |Place { rows, columns }: Place, tile: &ByteTile| {
             let finish = Finish {
                 rows: rows.len(),
-                stride,
+                stride: F::stride::<K>(),
                 bias: &layer.bias[columns.clone()],
                 output: &mut output[rows.start * outputs + columns.start..],
                 output_stride: outputs,
@@ -189,27 +224,43 @@ fn linear<'a, K: Kernel, F: Form<'a>>(
                 zeros: &zeros[rows],
                 sums: layer.sums.get(columns).unwrap_or_default(),
             };
-            kernel.finish_i32(&tile.0, units, finish);
+            F::finish(kernel, &tile.0, units, finish);
         };
         // A tile is finished while the next one's product is under way: that of AMX takes
         // hundreds of cycles in which the other units are free.
-        let mut last: Option<Place> = None;
-        for (column, columns) in steps(outputs, stride) {
-            let panels = [column / COLUMNS, columns.div_ceil(COLUMNS)];
-            for (row, count) in parts(count, shape.rows, shape.unit) {
-                form.product(kernel, &session, [row, count], panels, &mut tile.0);
-                let place = Place {
-                    rows: row..row + count,
-                    columns: column..column + columns,
-                };
-                std::mem::swap(&mut tile, &mut last_tile);
-                if let Some(last) = last.replace(place) {
-                    finish(last, tile);
+        let mut last: Option<(Place, usize)> = None;
+        for (left, columns) in steps(outputs, columns_at_once) {
+            for slice in 0..slices {
+                let mut tile = 0;
+                for (column, columns) in steps(columns, stride) {
+                    let column = left + column;
+                    let panels = [column / COLUMNS, columns.div_ceil(COLUMNS)];
+                    for (row, count) in parts(count, shape.rows, shape.unit) {
+                        let part = Part {
+                            rows: [row, count],
+                            panels,
+                            slice,
+                            cold: cold && row == 0,
+                        };
+                        let at = tile % kept;
+                        form.product(kernel, &session, &part, &mut tiles[at].0);
+                        tile += 1;
+                        if slice + 1 < slices {
+                            continue;
+                        }
+                        let place = Place {
+                            rows: row..row + count,
+                            columns: column..column + columns,
+                        };
+                        if let Some((last, at)) = last.replace((place, at)) {
+                            finish(last, &tiles[at]);
+                        }
+                    }
                 }
             }
-        }
-        if let Some(last) = last {
-            finish(last, last_tile);
+            if let Some((last, at)) = last.take() {
+                finish(last, &tiles[at]);
+            }
         }
         norm_block(kernel, output, outputs, &epilogue);
     }
@@ -277,33 +328,51 @@ impl<'a> Form<'a> for Pairs<'a> {
         (unit, 0)
     }
 
-    fn product<K: Kernel>(
-        &self,
-        kernel: K,
-        _: &K::Session,
-        rows: [usize; 2],
-        panels: [usize; 2],
-        tile: &mut [i32],
-    ) {
-        let a = rows_of(&*self.pairs, self.depth, rows);
-        let b = panels_of(self.weights, self.depth, panels);
+    fn product<K: Kernel>(&self, kernel: K, _: &K::Session, part: &Part, tile: &mut [i32]) {
+        let a = rows_of(&*self.pairs, self.depth, part.rows);
+        let b = panels_of(self.weights, self.depth, part.panels);
         kernel.product_i16(a, b, tile, K::PANELS * COLUMNS);
     }
 }
 
-/// 16 bits as two bytes.
+/// 16 bits as two bytes, taken in slices of the depth.
 struct Split<'a> {
+    /// Slice by slice, and row by row in each.
     high: &'a mut [[u8; 4]],
     low: &'a mut [[u8; 4]],
-    weights: [&'a [QuadRow]; 2],
+    weights: &'a [QuadRow],
+    rows: usize,
+    /// Quads of a row.
     depth: usize,
 }
 
+impl Split<'_> {
+    /// Quads of a slice: 32 rows of it, both planes, are half of a first-level cache of
+    /// 48 KiB, and the weights stream through the rest.
+    const SLICE: usize = 6 * QUADS;
+    /// The planes of these rows stay in the first-level cache while all panels pass.
+    const BLOCK: usize = 32;
+
+    /// The quads of a slice: the first and their number.
+    fn slice(&self, slice: usize) -> [usize; 2] {
+        let first = slice * Self::SLICE;
+        [first, Self::SLICE.min(self.depth - first)]
+    }
+}
+
 impl<'a> Form<'a> for Split<'a> {
-    type Weights = [&'a [QuadRow]; 2];
+    type Weights = &'a [QuadRow];
 
     fn shape<K: Kernel>() -> Shape {
         K::SPLIT
+    }
+
+    fn block<K: Kernel>() -> usize {
+        Self::BLOCK
+    }
+
+    fn slices(&self) -> usize {
+        self.depth.div_ceil(Self::SLICE)
     }
 
     fn new(numbers: &'a mut Numbers, weights: Self::Weights, rows: usize, inputs: usize) -> Self {
@@ -312,35 +381,48 @@ impl<'a> Form<'a> for Split<'a> {
             high: sized(&mut numbers.bytes, rows * depth, [0; 4]),
             low: sized(&mut numbers.low_bytes, rows * depth, [0; 4]),
             weights,
+            rows,
             depth,
         }
     }
 
     fn quantise<K: Kernel>(&mut self, kernel: K, row: usize, values: &[f32]) -> (f32, i32) {
-        let (unit, inverse) = unit(kernel.amax(values), f32::from(ACTIVATION_AMPLITUDE));
-        let high = &mut self.high[row * self.depth..][..self.depth];
-        let low = &mut self.low[row * self.depth..][..self.depth];
-        kernel.split(values, inverse, high, low);
-        (unit, 0)
+        let (unit, inverse) = unit(kernel.amax(values), f32::from(SPLIT_AMPLITUDE));
+        for slice in 0..self.slices() {
+            let [first, depth] = self.slice(slice);
+            let from = (4 * first).min(values.len());
+            let values = &values[from..(4 * (first + depth)).min(values.len())];
+            let at = first * self.rows + row * depth;
+            let (high, low) = (&mut self.high[at..][..depth], &mut self.low[at..][..depth]);
+            kernel.split(values, inverse, high, low);
+        }
+        // The sums are of high bytes by low ones.
+        (unit * 256.0, 0)
     }
 
-    fn product<K: Kernel>(
-        &self,
-        kernel: K,
-        session: &K::Session,
-        rows: [usize; 2],
-        panels: [usize; 2],
-        tile: &mut [i32],
-    ) {
-        let a = [&*self.high, &*self.low].map(|values| rows_of(values, self.depth, rows));
-        let b = self
-            .weights
-            .map(|weights| panels_of(weights, self.depth, panels));
-        kernel.product_split(session, a, b, tile, K::SPLIT.panels * COLUMNS);
+    fn product<K: Kernel>(&self, kernel: K, session: &K::Session, part: &Part, tile: &mut [i32]) {
+        let [first, depth] = self.slice(part.slice);
+        let a = [&*self.high, &*self.low]
+            .map(|values| rows_of(&values[first * self.rows..], depth, part.rows));
+        let b = Panels {
+            rows: &self.weights[2 * (part.panels[0] * self.depth + first)..],
+            stride: 2 * self.depth,
+            count: part.panels[1],
+            depth: 2 * depth,
+        };
+        let sum = Sum {
+            add: part.slice > 0,
+            cold: part.cold,
+        };
+        kernel.product_split(session, a, b, tile, sum);
     }
 
-    fn join<K: Kernel>(kernel: K, tile: &mut [i32]) {
-        kernel.join(tile);
+    fn stride<K: Kernel>() -> usize {
+        SPLIT_STRIDE
+    }
+
+    fn finish<K: Kernel>(kernel: K, tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+        kernel.finish_split(tile, units, finish);
     }
 }
 
@@ -356,6 +438,10 @@ impl<'a> Form<'a> for Bytes<'a> {
 
     fn shape<K: Kernel>() -> Shape {
         K::BYTES
+    }
+
+    fn block<K: Kernel>() -> usize {
+        K::BYTE_BLOCK_ROWS
     }
 
     fn new(numbers: &'a mut Numbers, weights: Self::Weights, rows: usize, inputs: usize) -> Self {
@@ -379,16 +465,9 @@ impl<'a> Form<'a> for Bytes<'a> {
         (if amax.is_finite() { unit } else { f32::NAN }, zero)
     }
 
-    fn product<K: Kernel>(
-        &self,
-        kernel: K,
-        session: &K::Session,
-        rows: [usize; 2],
-        panels: [usize; 2],
-        tile: &mut [i32],
-    ) {
-        let a = rows_of(&*self.bytes, self.depth, rows);
-        let b = panels_of(self.weights, self.depth, panels);
+    fn product<K: Kernel>(&self, kernel: K, session: &K::Session, part: &Part, tile: &mut [i32]) {
+        let a = rows_of(&*self.bytes, self.depth, part.rows);
+        let b = panels_of(self.weights, self.depth, part.panels);
         kernel.product_i8(session, a, b, tile, K::BYTES.panels * COLUMNS);
     }
 }

@@ -322,23 +322,33 @@ fn rows_of_zeros_and_of_no_numbers_stay_apart() {
 }
 
 /// 16 bits are the same whole numbers whatever multiplies them, so that a vector does not
-/// depend on the machine by more than f32's rounding in between.
+/// depend on the machine by more than f32's rounding in between. Only AMX has others: it
+/// leaves out the smallest products, has finer units for it, and comes nearer to f64.
 #[test]
-fn sums_of_16_bits_are_equal_on_every_set() {
-    let (rows, inputs, outputs) = (37, 100, 50);
-    let (weight, input) = (noise(outputs * inputs, 1), noise(rows * inputs, 2));
+fn sums_of_16_bits_are_equal_on_every_set_and_nearer_with_amx() {
+    let (rows, inputs, outputs) = (37, 900, 50);
+    let mut case = Case::new(rows, inputs, outputs, 1);
+    case.bias.fill(0.0);
+    let exact = case.expected(Kind::Bias);
+    let error = |output: &[f32]| -> f64 {
+        let errors = output.iter().zip(&exact);
+        errors.map(|(v, e)| (f64::from(*v) - e).powi(2)).sum()
+    };
     let mut first: Option<Vec<f32>> = None;
     for cpu in sets() {
-        let layer = PackedI16::pack(cpu, &weight, None, outputs, inputs).unwrap();
+        let layer = PackedI16::pack(cpu, &case.weight, None, outputs, inputs).unwrap();
         let mut output = vec![0.0; rows * outputs];
         let mut workspace = Workspace::default();
-        cpu.linear_i16(&layer, &input, &mut output, Epilogue::Bias, &mut workspace)
+        let (input, epilogue) = (&case.input, Epilogue::Bias);
+        cpu.linear_i16(&layer, input, &mut output, epilogue, &mut workspace)
             .unwrap();
-        assert_eq!(
-            &output,
-            first.get_or_insert_with(|| output.clone()),
-            "{cpu:?}"
-        );
+        let first = first.get_or_insert_with(|| output.clone());
+        if cpu.level() == Level::Amx {
+            let (found, others) = (error(&output), error(first));
+            assert!(found < others / 10.0, "{found:e} beside {others:e}");
+        } else {
+            assert!(&output == first, "{cpu:?}");
+        }
     }
 }
 
@@ -383,10 +393,10 @@ fn refuses_what_does_not_fit_by_name() {
         ShapeError::NotFinite { output: 1 }
     );
     assert_eq!(
-        PackedI16::pack(Cpu::detect(), &vec![0.0; 262_177], None, 1, 262_177).unwrap_err(),
+        PackedI16::pack(Cpu::detect(), &vec![0.0; 66_053], None, 1, 66_053).unwrap_err(),
         ShapeError::Depth {
-            inputs: 262_177,
-            most: 262_176
+            inputs: 66_053,
+            most: 66_052
         }
     );
     let layer = pack(&[1.0; 6], 2, 3).unwrap();

@@ -10,7 +10,7 @@ use signalbox_kernels::Mode;
 pub enum Arithmetic {
     /// Single precision throughout: the model as it was published.
     F32,
-    /// 16-bit whole numbers with exact sums: vectors within a cosine of 0.99995 of
+    /// 16-bit whole numbers with exact sums (with AMX, but for their lowest bits): vectors within a cosine of 0.99995 of
     /// [`Self::F32`]'s, at a multiple of its speed.
     #[default]
     I16,

@@ -52,10 +52,7 @@ fn product_f32<const ROWS: usize, const PANELS: usize>(
     in_steps!(b.depth, |k| {
         let mut weights = [_mm512_setzero_ps(); PANELS];
         for (p, weights) in weights.iter_mut().enumerate() {
-            // Large tiles are slow enough to need none, and have no register left for it.
-            if ROWS <= 8 {
-                _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
-            }
+            _mm_prefetch::<_MM_HINT_T0>(rows.wrapping_add(p * b.stride + k + AHEAD).cast());
             // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
             // inside; a `Row` is 16 values, aligned to 64 bytes.
             *weights = unsafe { _mm512_load_ps(rows.add(p * b.stride + k).cast()) };
@@ -95,13 +92,8 @@ macro_rules! product {
             in_steps!(b.depth, |k| {
                 let mut weights = [_mm512_setzero_si512(); PANELS];
                 for (p, weights) in weights.iter_mut().enumerate() {
-                    // Large tiles are slow enough to need none, and have no register left for it.
-                    if ROWS <= 8 {
-                        _mm_prefetch::<_MM_HINT_T0>(
-                            rows.wrapping_add(p * b.stride + k + AHEAD).cast(),
-                        );
-                    }
                     let row = rows.wrapping_add(p * b.stride + k).cast::<__m512i>();
+                    _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
                     // SAFETY: p < PANELS and k < depth, which `check_tile` found to lie
                     // inside; a row of weights is 64 bytes, aligned to 64.
                     *weights = unsafe { _mm512_load_si512(row) };

@@ -8,7 +8,7 @@
 //! `row_functions!` line, a variant of `Level`, and an arm in `Cpu`'s two matches.
 
 use crate::{
-    math::{Finish, Units},
+    math::{self, Finish, Units},
     pack::{PairRow, QuadRow, Row},
 };
 
@@ -55,6 +55,18 @@ pub(crate) struct Panels<'a, T> {
     pub(crate) depth: usize,
 }
 
+/// Sums in a row of a tile of split numbers: 16 of high by high bytes, 16 of high by low.
+pub(crate) const SPLIT_STRIDE: usize = 2 * COLUMNS;
+
+/// How a product of split numbers is summed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sum {
+    /// To what the output holds, instead of from 0.
+    pub(crate) add: bool,
+    /// The weights are not in the second-level cache yet.
+    pub(crate) cold: bool,
+}
+
 /// The shape of a tile of products of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -73,7 +85,7 @@ pub(crate) trait Kernel: Copy {
     const BYTES: Shape;
     /// The tile of [`Self::product_split`].
     const SPLIT: Shape = Shape {
-        rows: 1,
+        rows: 32,
         panels: 1,
         unit: 1,
     };
@@ -86,6 +98,8 @@ pub(crate) trait Kernel: Copy {
     const PANELS: usize;
     /// Rows of activations kept in the second-level cache while all weights pass.
     const BLOCK_ROWS: usize;
+    /// The same for [`Self::product_i8`].
+    const BYTE_BLOCK_ROWS: usize = Self::BLOCK_ROWS;
 
     /// `output[i][j] = sum over k of a[i][k] * b[k][j]`, rows of the output `stride`
     /// apart.
@@ -115,22 +129,27 @@ pub(crate) trait Kernel: Copy {
         stride: usize,
     );
 
-    /// The products of [`Self::product_i16`], where each number comes as its high byte
-    /// (signed) in the first and its low byte (unsigned) in the second of each two. The
-    /// output has room for a [`ByteTile`] and is to be read after [`Self::join`] only.
+    /// The products of 16-bit numbers that come as signed bytes, `256 * high + low`: rows as
+    /// a plane of high bytes and one of low ones, the panel as tiles of both by turns, so
+    /// that its depth is twice theirs. Each row of the output gets 16 sums of high by high
+    /// and 16 of high by low and low by high (wrapping); low by low is left out. May write
+    /// a whole tile of the output.
     fn product_split(
         self,
         _: &Self::Session,
         a: [Rows<'_, [u8; 4]>; 2],
-        b: [Panels<'_, QuadRow>; 2],
+        b: Panels<'_, QuadRow>,
         output: &mut [i32],
-        stride: usize,
+        sum: Sum,
     ) {
-        portable::product_split(a, b, output, stride);
+        portable::product_split(a, b, output, sum);
     }
 
-    /// Makes sums of what [`Self::product_split`] left in a tile as parts of them.
-    fn join(self, _: &mut [i32]) {}
+    /// As [`Self::finish_i32`] of sums from [`Self::product_split`], over 16 columns at
+    /// most; a unit is that of the high bytes' product by the low bytes'.
+    fn finish_split(self, tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+        math::finish_split::<false>(tile, units, finish);
+    }
 
     fn finish_f32(self, tile: &[f32], finish: Finish<'_>);
     fn finish_i32(self, tile: &[i32], units: Units<'_>, finish: Finish<'_>);
@@ -267,9 +286,14 @@ pub(crate) fn check_tile<A, B, C>(
 #[repr(align(64))]
 pub(crate) struct Tile<T>(pub(crate) [T; MAX_ROWS * MAX_PANELS * COLUMNS]);
 
-/// A tile of sums of bytes' products, of the largest shape of any set.
+/// A tile of sums of whole numbers' products, of the largest shape of any set.
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct ByteTile(pub(crate) [i32; MAX_BYTE_ROWS * MAX_PANELS * COLUMNS]);
+
+impl ByteTile {
+    pub(crate) const ZERO: Self = Self([0; _]);
+}
 
 /// Calls `$function::<rows, panels>` for the row count at hand: the kernels' loops are
 /// unrolled for each.

@@ -1,9 +1,9 @@
 //! Plain Rust for any processor, and the twin that the vector kernels are held to.
 
-use super::{COLUMNS, Kernel, Panels, Rows, Shape};
+use super::{COLUMNS, Kernel, Panels, Rows, SPLIT_STRIDE, Shape, Sum};
 use crate::{
     math::{self, Finish, Units},
-    pack::{PairRow, QuadRow, Row},
+    pack::{PairRow, QUADS, QuadRow, Row},
 };
 
 /// Any processor.
@@ -32,32 +32,34 @@ fn product<A: Copy, B, C: Copy + Default>(
     }
 }
 
-/// The twin of `product_split`: puts the bytes together again.
+/// The twin of `product_split`.
 pub(super) fn product_split(
     [high, low]: [Rows<'_, [u8; 4]>; 2],
-    [high_weights, low_weights]: [Panels<'_, QuadRow>; 2],
+    b: Panels<'_, QuadRow>,
     output: &mut [i32],
-    stride: usize,
+    sum: Sum,
 ) {
-    let whole = |high: u8, low: u8| i32::from(i16::from_be_bytes([high, low]));
+    let bytes = |quad: [u8; 4]| quad.map(|byte| i32::from(byte.cast_signed()));
     for row in 0..high.count {
-        for panel in 0..high_weights.count {
-            let mut sums = [0i32; COLUMNS];
-            for k in 0..high_weights.depth {
-                let (high, low) = (
-                    high.values[row * high.stride + k],
-                    low.values[row * low.stride + k],
-                );
-                let high_row = &high_weights.rows[panel * high_weights.stride + k];
-                let low_row = &low_weights.rows[panel * low_weights.stride + k];
-                for (j, sum) in sums.iter_mut().enumerate() {
-                    for i in 0..4 {
-                        let weight = whole(high_row.0[j][i], low_row.0[j][i]);
-                        *sum = sum.wrapping_add(whole(high[i], low[i]) * weight);
-                    }
+        let sums = &mut output[row * SPLIT_STRIDE..][..SPLIT_STRIDE];
+        if !sum.add {
+            sums.fill(0);
+        }
+        let (both, mixed) = sums.split_at_mut(COLUMNS);
+        for k in 0..b.depth / 2 {
+            let (a_high, a_low) = (
+                bytes(high.values[row * high.stride + k]),
+                bytes(low.values[row * low.stride + k]),
+            );
+            let at = k / QUADS * 2 * QUADS + k % QUADS;
+            for j in 0..COLUMNS {
+                let (b_high, b_low) = (bytes(b.rows[at].0[j]), bytes(b.rows[at + QUADS].0[j]));
+                for i in 0..4 {
+                    both[j] = both[j].wrapping_add(a_high[i] * b_high[i]);
+                    let product = a_high[i] * b_low[i] + a_low[i] * b_high[i];
+                    mixed[j] = mixed[j].wrapping_add(product);
                 }
             }
-            output[row * stride + panel * COLUMNS..][..COLUMNS].copy_from_slice(&sums);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{COLUMNS, Kernel, MAX_BYTE_ROWS, MAX_PANELS, Panels, Rows, portable::Portable};
+use super::{
+    COLUMNS, Kernel, MAX_BYTE_ROWS, MAX_PANELS, Panels, Rows, SPLIT_STRIDE, Sum, portable::Portable,
+};
 use crate::{
     dispatch::{Cpu, Level, dispatch},
     math::{Finish, Units},
@@ -99,56 +101,52 @@ fn product_i16<K: Kernel>(kernel: K, shape: [usize; 3], slack: usize, seed: u32)
     output
 }
 
-/// Sums of bytes (`split` takes two planes of each for one number), as the layers'
-/// loops ask for them: rows filled up to the set's unit, depth to whole tiles.
-fn product_bytes<K: Kernel>(kernel: K, shape: [usize; 3], split: bool, seed: u32) -> Vec<i32> {
+/// Some bytes, the extremes often.
+fn quads(count: usize, seed: u32) -> Vec<[u8; 4]> {
+    let bytes: Vec<u8> = whole(4 * count, seed)
+        .iter()
+        .map(|number| number.to_be_bytes()[usize::from(number & 2 == 0)])
+        .collect();
+    bytes.as_chunks().0.to_vec()
+}
+
+fn quad_rows(count: usize, seed: u32) -> Vec<QuadRow> {
+    let quads = quads(count * COLUMNS, seed);
+    quads
+        .as_chunks()
+        .0
+        .iter()
+        .map(|row| QuadRow(*row))
+        .collect()
+}
+
+/// Sums of bytes, as the layers' loops ask for them: rows filled up to the set's unit,
+/// depth to whole tiles.
+fn product_i8<K: Kernel>(kernel: K, shape: [usize; 3], seed: u32) -> Vec<i32> {
     let [rows, panels, tiles] = shape;
     let depth = tiles * QUADS;
-    let tile = if split { K::SPLIT } else { K::BYTES };
-    let planes = |seed| -> [Vec<[u8; 4]>; 2] {
-        let whole = whole(rows.next_multiple_of(tile.unit) * depth * 4, seed);
-        let plane = |byte: usize| -> Vec<u8> {
-            whole
-                .iter()
-                .map(|number| number.to_be_bytes()[byte])
-                .collect()
-        };
-        [plane(0), plane(1)].map(|plane| plane.as_chunks().0.to_vec())
-    };
-    let a = planes(seed);
-    let whole_weights = whole(panels * depth * COLUMNS * 4, seed + 2);
-    let b = [0, 1].map(|byte: usize| -> Vec<QuadRow> {
-        let plane: Vec<u8> = whole_weights
-            .iter()
-            .map(|w| w.to_be_bytes()[byte])
-            .collect();
-        let rows = plane.as_chunks().0.as_chunks().0;
-        rows.iter().map(|row| QuadRow(*row)).collect()
-    });
+    let tile = K::BYTES;
+    let a = quads(rows.next_multiple_of(tile.unit) * depth, seed);
+    let b = quad_rows(panels * depth, seed + 2);
     let session = kernel.session();
     let stride = panels * COLUMNS;
     let mut output = vec![0; rows * stride];
     for (row, rows) in crate::linear::steps(rows, tile.rows) {
         for (panel, panels) in crate::linear::steps(panels, tile.panels) {
-            let a = a.each_ref().map(|values| Rows {
-                values: &values[row * depth..],
+            let a = Rows {
+                values: &a[row * depth..],
                 stride: depth,
                 count: rows,
-            });
-            let b = b.each_ref().map(|rows| Panels {
-                rows: &rows[panel * depth..],
+            };
+            let b = Panels {
+                rows: &b[panel * depth..],
                 stride: depth,
                 count: panels,
                 depth,
-            });
+            };
             let mut sums = vec![0; MAX_BYTE_ROWS * MAX_PANELS * COLUMNS];
             let tile_stride = tile.panels * COLUMNS;
-            if split {
-                kernel.product_split(&session, a, b, &mut sums, tile_stride);
-                kernel.join(&mut sums);
-            } else {
-                kernel.product_i8(&session, a[0], b[0], &mut sums, tile_stride);
-            }
+            kernel.product_i8(&session, a, b, &mut sums, tile_stride);
             for i in 0..rows {
                 let columns = panels * COLUMNS;
                 output[(row + i) * stride + panel * COLUMNS..][..columns]
@@ -157,6 +155,38 @@ fn product_bytes<K: Kernel>(kernel: K, shape: [usize; 3], split: bool, seed: u32
         }
     }
     output
+}
+
+/// Sums of split numbers, two slices of the depth after each other.
+fn product_split<K: Kernel>(
+    kernel: K,
+    rows: usize,
+    tiles: usize,
+    cold: bool,
+    seed: u32,
+) -> Vec<i32> {
+    let depth = tiles * QUADS;
+    let held = rows.next_multiple_of(K::SPLIT.unit) * depth;
+    let session = kernel.session();
+    let mut sums = vec![7; MAX_BYTE_ROWS * MAX_PANELS * COLUMNS];
+    for (add, seed) in [(false, seed), (true, seed + 6)] {
+        let planes = [quads(held, seed), quads(held, seed + 2)];
+        let a = planes.each_ref().map(|values| Rows {
+            values,
+            stride: depth,
+            count: rows,
+        });
+        let rows = &quad_rows(2 * depth, seed + 4);
+        let b = Panels {
+            rows,
+            stride: 2 * depth,
+            count: 1,
+            depth: 2 * depth,
+        };
+        kernel.product_split(&session, a, b, &mut sums, Sum { add, cold });
+    }
+    sums.truncate(rows * SPLIT_STRIDE);
+    sums
 }
 
 fn close(found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), TestCaseError> {
@@ -203,14 +233,24 @@ proptest! {
 
     #[test]
     fn products_of_bytes_are_the_twins_to_the_bit(
-        rows in 1usize..=40, panels in 1usize..=3, tiles in 1usize..4, split: bool,
-        seed in 1u32..1_000_000,
+        rows in 1usize..=40, panels in 1usize..=3, tiles in 1usize..4, seed in 1u32..1_000_000,
     ) {
         // The rows beyond the last, which a set may read, are of random numbers too.
         let shape = [rows, panels, tiles];
-        let expected = product_bytes(Portable, shape, split, seed);
+        let expected = product_i8(Portable, shape, seed);
         for cpu in sets() {
-            let found = dispatch!(cpu, kernel => product_bytes(kernel, shape, split, seed));
+            let found = dispatch!(cpu, kernel => product_i8(kernel, shape, seed));
+            prop_assert_eq!(&found, &expected);
+        }
+    }
+
+    #[test]
+    fn products_of_split_numbers_are_the_twins_to_the_bit(
+        rows in 1usize..=32, tiles in 1usize..4, cold: bool, seed in 1u32..1_000_000,
+    ) {
+        let expected = product_split(Portable, rows, tiles, cold, seed);
+        for cpu in sets() {
+            let found = dispatch!(cpu, kernel => product_split(kernel, rows, tiles, cold, seed));
             prop_assert_eq!(&found, &expected);
         }
     }
@@ -225,31 +265,35 @@ proptest! {
         let zeros: Vec<i32> = units.iter().map(|v| (v * 255.0) as i32).collect();
         let sums: Vec<i32> = tile.iter().map(|v| (v * 1e4) as i32).collect();
         let before = values(rows * (columns + 1), seed + 6);
-        let run = |cpu: Cpu, integers: bool| {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Sums { Real, Whole, Split }
+        let run = |cpu: Cpu, kind: Sums| {
             let mut output = before.clone();
+            let columns = if kind == Sums::Split { columns.min(COLUMNS) } else { columns };
             let finish = Finish {
-                rows, stride: 32, bias: &bias, output: &mut output,
+                rows, stride: 32, bias: &bias[..columns], output: &mut output,
                 output_stride: columns + 1, add, gelu,
             };
-            dispatch!(cpu, kernel => if integers {
-                let some = |count| if shifted { &zeros[..count] } else { &[] };
-                let units = Units {
-                    rows: &units[..rows],
-                    columns: &units[..columns],
-                    zeros: some(rows),
-                    sums: some(columns),
-                };
-                kernel.finish_i32(&sums, units, finish);
-            } else {
-                kernel.finish_f32(&tile, finish);
+            let shifted = shifted && kind == Sums::Whole;
+            let some = |count| if shifted { &zeros[..count] } else { &[] };
+            let units = Units {
+                rows: &units[..rows],
+                columns: &units[..columns],
+                zeros: some(rows),
+                sums: some(columns),
+            };
+            dispatch!(cpu, kernel => match kind {
+                Sums::Real => kernel.finish_f32(&tile, finish),
+                Sums::Whole => kernel.finish_i32(&sums, units, finish),
+                Sums::Split => kernel.finish_split(&sums, units, finish),
             });
             output
         };
-        for integers in [false, true] {
+        for kind in [Sums::Real, Sums::Whole, Sums::Split] {
             let twin = Cpu::with(Level::Portable);
-            let expected = twin.map(|twin| run(twin, integers)).unwrap_or_default();
+            let expected = twin.map(|twin| run(twin, kind)).unwrap_or_default();
             for cpu in sets() {
-                close(&run(cpu, integers), &expected, 1e-6)?;
+                close(&run(cpu, kind), &expected, 1e-6)?;
             }
         }
     }
@@ -305,11 +349,13 @@ proptest! {
                 prop_assert_eq!(&found, &expected);
 
                 let (mut high, mut low) = (found.clone(), found.clone());
-                kernel.split(&row, 8191.0 / kernel.amax(&row), &mut high, &mut low);
+                let inverse = 32_512.0 / kernel.amax(&row);
+                kernel.split(&row, inverse, &mut high, &mut low);
                 let mut pairs = vec![[9i16; 2]; 2 * quads];
-                twin.quantise(&row, 8191.0 / twin.amax(&row), &mut pairs);
+                twin.quantise(&row, inverse, &mut pairs);
                 let bytes = high.as_flattened().iter().zip(low.as_flattened());
-                let whole: Vec<i16> = bytes.map(|(h, l)| i16::from_be_bytes([*h, *l])).collect();
+                let signed = |byte: &u8| i16::from(byte.cast_signed());
+                let whole: Vec<i16> = bytes.map(|(h, l)| 256 * signed(h) + signed(l)).collect();
                 prop_assert_eq!(&whole[..], pairs.as_flattened());
             });
         }

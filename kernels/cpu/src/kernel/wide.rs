@@ -7,14 +7,14 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, __mmask16, _CMP_LT_OQ, _mm_storeu_si128, _mm256_storeu_si256, _mm512_abs_ps,
-    _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_epi8, _mm512_cvtepi32_epi16, _mm512_cvtepi32_ps, _mm512_fmadd_ps,
-    _mm512_fnmadd_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi32,
-    _mm512_maskz_loadu_ps, _mm512_max_epi32, _mm512_max_epu32, _mm512_max_ps, _mm512_min_epi32,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_reduce_add_ps,
-    _mm512_reduce_max_epu32, _mm512_reduce_max_ps, _mm512_reduce_min_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi32,
-    _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_epi16, _mm512_cvtepi32_ps,
+    _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_ps, _mm512_max_epi32, _mm512_max_epu32,
+    _mm512_max_ps, _mm512_min_epi32, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
+    _mm512_reduce_add_ps, _mm512_reduce_max_epu32, _mm512_reduce_max_ps, _mm512_reduce_min_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_sub_epi32, _mm512_sub_ps,
 };
 
 use crate::math::{
@@ -211,6 +211,29 @@ pub(super) fn finish_i32(tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
+pub(super) fn finish_split(tile: &[i32], units: Units<'_>, finish: Finish<'_>) {
+    let columns = finish.bias.len();
+    assert!(columns <= LANES && finish.stride >= 2 * LANES);
+    check_finish(tile.len().saturating_sub(LANES), &finish);
+    let row_units = &units.rows[..finish.rows];
+    let output = finish.output.as_mut_ptr();
+    let mask = lanes(columns, 0);
+    let bias = load(finish.bias, 0, mask);
+    let column_units = load(units.columns, 0, mask);
+    let step = _mm512_set1_ps(256.0);
+    // SAFETY: `check_finish` found all rows to lie inside up to `columns`, which bounds
+    // `mask`, and 16 sums more in each row of the tile.
+    unsafe {
+        finish_columns(tile.as_ptr(), output, mask, &finish, |row, tile| {
+            let both = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, tile));
+            let mixed = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, tile.add(LANES)));
+            let unit = _mm512_mul_ps(_mm512_set1_ps(row_units[row]), column_units);
+            _mm512_fmadd_ps(_mm512_fmadd_ps(both, step, mixed), unit, bias)
+        });
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn gelu(values: &mut [f32]) {
     let count = values.len();
     for at in (0..count).step_by(LANES) {
@@ -274,11 +297,13 @@ pub(super) fn split(values: &[f32], inverse: f32, high: &mut [[u8; 4]], low: &mu
     for at in (0..full).step_by(LANES) {
         let numbers = whole(values, at, inverse);
         store_bytes(&mut low[at..], numbers);
-        store_bytes(&mut high[at..], _mm512_srli_epi32::<8>(numbers));
+        // A low byte of 128 and more counts as negative.
+        let above = _mm512_add_epi32(numbers, _mm512_set1_epi32(128));
+        store_bytes(&mut high[at..], _mm512_srli_epi32::<8>(above));
     }
     for (at, value) in values.iter().enumerate().skip(full) {
         let number = (value * inverse + ROUND).to_bits();
-        (high[at], low[at]) = ((number >> 8) as u8, number as u8);
+        (high[at], low[at]) = ((number.wrapping_add(128) >> 8) as u8, number as u8);
     }
     high[values.len()..].fill(0);
     low[values.len()..].fill(0);
