@@ -4,6 +4,7 @@ use std::{iter, num::NonZeroUsize, path::PathBuf, thread};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use signalbox_encoder::Arithmetic;
 
 use crate::{
     cache::CacheConfig,
@@ -73,36 +74,6 @@ pub struct ServedModel {
     /// SPDX identifier of the weights' licence, told to callers that list models.
     #[serde(default)]
     pub license: String,
-}
-
-/// The numbers that the model's linear layers multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Arithmetic {
-    /// Single precision.
-    F32,
-    /// 16-bit whole numbers with exact sums.
-    #[default]
-    I16,
-    /// 8-bit whole numbers.
-    Int8,
-}
-
-impl Arithmetic {
-    /// The name in the configuration.
-    pub(crate) fn as_str(self) -> &'static str {
-        signalbox_encoder::Arithmetic::from(self).as_str()
-    }
-}
-
-impl From<Arithmetic> for signalbox_encoder::Arithmetic {
-    fn from(arithmetic: Arithmetic) -> Self {
-        match arithmetic {
-            Arithmetic::F32 => Self::F32,
-            Arithmetic::I16 => Self::I16,
-            Arithmetic::Int8 => Self::Int8,
-        }
-    }
 }
 
 impl Default for EmbeddingsConfig {

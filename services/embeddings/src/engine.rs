@@ -98,7 +98,7 @@ async fn load_model(
         // The scheduler computes one batch on each thread.
         threads: NonZeroUsize::MIN,
         group_tokens: config.max_batch_tokens,
-        arithmetic: config.arithmetic.into(),
+        arithmetic: config.arithmetic,
     };
     let dir = models_dir.join(&served.name);
     let same_dir = dir.clone();

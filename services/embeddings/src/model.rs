@@ -4,9 +4,9 @@
 use std::sync::atomic::AtomicBool;
 
 pub use signalbox_encoder::Encoded;
-use signalbox_encoder::{EncodeError, Encoder, TokenIdError, Tokenized};
+use signalbox_encoder::{EncodeError, Encoder, InputType, TokenIdError, Tokenized};
 
-use crate::request::{EmbedError, InputType};
+use crate::request::EmbedError;
 
 /// What a model takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub trait Model: Send + Sync {
     /// # Errors
     ///
     /// [`EmbedError::Failed`] if the tokenizer refuses the text.
-    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError>;
+    fn tokenize(&self, text: &str, input_type: InputType) -> Result<Tokenized, EmbedError>;
 
     /// Takes ids of the model's own vocabulary in place of a text.
     ///
@@ -58,13 +58,8 @@ pub trait Model: Send + Sync {
 }
 
 impl Model for Encoder {
-    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError> {
-        let prompt = match input_type {
-            None => signalbox_encoder::InputType::Unspecified,
-            Some(InputType::Query) => signalbox_encoder::InputType::Query,
-            Some(InputType::Document) => signalbox_encoder::InputType::Document,
-        };
-        self.tokenize_with(text, prompt).map_err(failure)
+    fn tokenize(&self, text: &str, input_type: InputType) -> Result<Tokenized, EmbedError> {
+        self.tokenize_with(text, input_type).map_err(failure)
     }
 
     fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use signalbox_encoder::InputType;
 use tokio::time::Instant;
 
 use crate::scheduler::{BulkPlace, Phases};
@@ -44,40 +45,20 @@ impl Inputs {
     }
 }
 
-/// What a text is for. Models that were trained with different prompts for the two
-/// sides of a search put the one that belongs to it before the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum InputType {
-    /// A search's question.
-    Query,
-    /// A text to be found.
-    Document,
-}
-
-impl InputType {
-    /// By the name of the API; `None` for the empty one.
-    ///
-    /// # Errors
-    ///
-    /// [`EmbedError::Invalid`] for any other name.
-    pub fn parse(name: &str) -> Result<Option<Self>, EmbedError> {
-        match name {
-            "" => Ok(None),
-            "query" => Ok(Some(Self::Query)),
-            "document" => Ok(Some(Self::Document)),
-            _ => Err(EmbedError::invalid(
-                "input_type",
-                "is unknown; `query` and `document` are accepted, or leave it out",
-            )),
-        }
-    }
-
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Document => "document",
-        }
+/// What a text is for, by the name that the API has for it; the empty name says nothing.
+///
+/// # Errors
+///
+/// [`EmbedError::Invalid`] for any other name.
+pub fn parse_input_type(name: &str) -> Result<InputType, EmbedError> {
+    match name {
+        "" => Ok(InputType::Unspecified),
+        "query" => Ok(InputType::Query),
+        "document" => Ok(InputType::Document),
+        _ => Err(EmbedError::invalid(
+            "input_type",
+            "is unknown; `query` and `document` are accepted, or leave it out",
+        )),
     }
 }
 
@@ -138,8 +119,8 @@ pub struct EmbedRequest {
     pub model: String,
     /// What to embed.
     pub inputs: Inputs,
-    /// What the inputs are for; no prompt is added when absent.
-    pub input_type: Option<InputType>,
+    /// What the inputs are for.
+    pub input_type: InputType,
     /// The wanted length of the vectors; the model's or the reduction's own when absent.
     pub dimensions: Option<u32>,
     /// The reduction to apply, `name` or `name@version`; none when empty.
@@ -158,7 +139,7 @@ impl EmbedRequest {
         Self {
             model: model.into(),
             inputs,
-            input_type: None,
+            input_type: InputType::default(),
             dimensions: None,
             reduction: String::new(),
             owner: "anonymous".into(),

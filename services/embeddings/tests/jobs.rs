@@ -18,10 +18,10 @@ use signalbox_embeddings::{
     handler::Handler,
     jobs::{JobsConfig, config::StoreConfig},
     model::{Encoded, Model, ModelCard},
-    request::{EmbedError, InputType},
+    request::EmbedError,
     service,
 };
-use signalbox_encoder::{TokenIdError, Tokenized};
+use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, EmbeddingJob, EmbeddingJobResult,
     GetEmbeddingJobRequest, ListEmbeddingJobsRequest, ListEmbeddingJobsResponse,
@@ -41,7 +41,7 @@ struct Lengths {
 }
 
 impl Model for Lengths {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
     }
 

@@ -173,14 +173,13 @@ mod tests {
         atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 
-    use signalbox_encoder::{TokenIdError, Tokenized};
+    use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 
     use super::*;
     use crate::{
         EmbeddingsConfig,
         cache::CacheConfig,
         model::{Encoded, Model, ModelCard},
-        request::InputType,
     };
 
     const MAX_BYTES: usize = 1_000;
@@ -191,7 +190,7 @@ mod tests {
     }
 
     impl Model for Lengths {
-        fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+        fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
             Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
         }
 
