@@ -1,12 +1,12 @@
 //! Who computes vectors: one trait, so that another engine, or a test's, takes the
 //! encoder's place.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 pub use signalbox_encoder::Encoded;
 use signalbox_encoder::{EncodeError, Encoder, InputType, TokenIdError, Tokenized};
 
-use crate::request::EmbedError;
+use crate::{remote::Remote, request::EmbedError};
 
 /// What a model takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct ModelCard {
     pub matryoshka: Vec<u32>,
     /// Longest input in tokens, special tokens included.
     pub max_input_tokens: u32,
-    /// How token vectors become one: `mean`, `cls`, `last` or `max`.
+    /// How token vectors become one: `mean`, `cls`, `last` or `max`; empty where that is
+    /// a provider's own matter.
     pub pooling: String,
     /// SPDX identifier of the weights' licence.
     pub license: String,
@@ -55,6 +56,27 @@ pub trait Model: Send + Sync {
     ///
     /// [`EmbedError`] if the batch cannot be computed.
     fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError>;
+}
+
+/// Where a model is computed.
+#[derive(Clone)]
+pub enum Backend {
+    /// On this process's threads.
+    Local(Arc<dyn Model>),
+    /// By a provider, over the network.
+    Remote(Arc<Remote>),
+}
+
+impl From<Arc<dyn Model>> for Backend {
+    fn from(model: Arc<dyn Model>) -> Self {
+        Self::Local(model)
+    }
+}
+
+impl From<Remote> for Backend {
+    fn from(remote: Remote) -> Self {
+        Self::Remote(Arc::new(remote))
+    }
 }
 
 impl Model for Encoder {

@@ -6,12 +6,15 @@ use std::{sync::Arc, time::Duration};
 use signalbox_encoder::InputType;
 use tokio::time::Instant;
 
-use crate::scheduler::{BulkPlace, Phases};
+use crate::{
+    remote::RemoteError,
+    scheduler::{BulkPlace, Phases},
+};
 
 /// Longest `user`, in bytes.
 const MAX_USER_BYTES: usize = 256;
 /// Longest model name that is looked up and repeated in an answer, in bytes.
-const MAX_MODEL_BYTES: usize = 128;
+pub(crate) const MAX_MODEL_BYTES: usize = 128;
 
 /// Texts, or their token ids in the model's own vocabulary.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +37,14 @@ impl Inputs {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The texts; none where they are token ids.
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            Self::Texts(texts) => texts,
+            Self::TokenIds(_) => &[],
+        }
     }
 
     /// The field of the API that carries them.
@@ -285,6 +296,9 @@ pub enum EmbedError {
     /// The service is stopping, or the caller is gone.
     #[error("the work was cancelled")]
     Cancelled,
+    /// The provider of a remote model did not answer, or not with vectors.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// A fault of ours.
     #[error("embedding failed: {0}")]
     Failed(String),
@@ -300,7 +314,10 @@ impl EmbedError {
 
     /// Whether another request for the same texts would have met it too.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self, Self::Overloaded { .. } | Self::Failed(_))
+        matches!(
+            self,
+            Self::Overloaded { .. } | Self::Remote(_) | Self::Failed(_)
+        )
     }
 
     /// The low-cardinality name that goes into the span's `error.type`.
@@ -313,6 +330,7 @@ impl EmbedError {
             Self::Overloaded { .. } => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
+            Self::Remote(error) => error.kind(),
             Self::Failed(_) => "failed",
         }
     }

@@ -33,6 +33,20 @@ pub(crate) fn of(dir: &Path) -> String {
             hash.update(content.finalize());
         }
     }
+    digits(hash)
+}
+
+/// The digest of what names a model that is not here.
+pub(crate) fn of_parts(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    digits(hash)
+}
+
+fn digits(hash: Sha256) -> String {
     let mut hex = String::with_capacity(64);
     for byte in hash.finalize() {
         use std::fmt::Write as _;

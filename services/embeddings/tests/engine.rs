@@ -369,7 +369,7 @@ async fn two_models_of_one_name_are_refused() {
 #[tokio::test]
 async fn a_folder_without_a_model_is_refused_with_the_command_that_fills_it() {
     let dir = tempfile::tempdir().unwrap();
-    let error = load(&EmbeddingsConfig::default(), dir.path())
+    let error = load(&EmbeddingsConfig::default(), dir.path(), |_| None)
         .await
         .err()
         .unwrap();

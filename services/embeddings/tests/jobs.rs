@@ -473,7 +473,7 @@ async fn a_chunk_larger_than_a_request_is_refused_at_the_start() {
         chunk_items: NonZeroU32::new(20_000).unwrap(),
         ..JobsConfig::default()
     };
-    let engine = Engine::new(&EmbeddingsConfig::default(), []).unwrap();
+    let engine = Engine::new::<Arc<dyn Model>>(&EmbeddingsConfig::default(), []).unwrap();
     let error = Jobs::start(&config, Arc::new(engine)).await.err().unwrap();
     let words = error.to_string();
     assert!(words.starts_with("embeddings.jobs.chunk_items"), "{words}");

@@ -12,11 +12,18 @@ use tokio::time;
 use super::job::{ItemError, ItemResult};
 use crate::{
     engine::Engine,
+    remote::RemoteError,
     request::{EmbedError, EmbedRequest, Inputs, Priority, Terms, WhenFull},
 };
 
 /// Longest that an overloaded engine is left alone, whatever it asks for.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// First wait for a provider that fails; doubles up to [`MAX_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Waits in a row, five minutes in all, after which a provider is given up.
+const MAX_WAITS: u32 = 14;
 
 /// Why a whole chunk was not embedded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +34,9 @@ pub enum ChunkError {
     /// The engine failed on every text, which says more of the engine than of them.
     #[error("embedding failed on every text of a chunk")]
     Failed,
+    /// The model's provider cannot be used, though it was waited for.
+    #[error("{0}")]
+    Remote(String),
     /// The engine is stopping.
     #[error("the engine is stopping")]
     Stopping,
@@ -90,6 +100,7 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
         ..Terms::default()
     };
     let (asked, mut failures) = (whole.len(), 0);
+    let mut waits = 0;
     let mut groups = vec![whole];
     while let Some(mut group) = groups.pop() {
         if group.is_empty() {
@@ -102,6 +113,7 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
         };
         match engine.embed(request).await {
             Ok(response) if response.data.len() == group.len() => {
+                waits = 0;
                 for (item, embedded) in group.into_iter().zip(response.data) {
                     results[item] = Ok(embedded.vector);
                 }
@@ -114,6 +126,18 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
                 time::sleep(retry_after.min(MAX_WAIT)).await;
                 groups.push(group);
             }
+            Err(EmbedError::Remote(error)) => match patience(&error, waits) {
+                Some(wait) => {
+                    time::sleep(wait).await;
+                    // A provider that asks for time is there.
+                    waits = match error {
+                        RemoteError::Overloaded { .. } => 0,
+                        _ => waits + 1,
+                    };
+                    groups.push(group);
+                }
+                None => return Err(ChunkError::Remote(error.to_string())),
+            },
             // The engine says which one it was.
             Err(EmbedError::Invalid { field, fix })
                 if group.len() == 1 || place(&field, group.len()).is_some() =>
@@ -146,6 +170,19 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
         0 => Ok(results),
         all if failures == all => Err(ChunkError::Failed),
         _ => Ok(results),
+    }
+}
+
+/// How long a provider that failed is left alone after so many waits in a row; `None`
+/// when it is given up. The texts are not to blame, so they are not tried apart.
+fn patience(error: &RemoteError, waits: u32) -> Option<Duration> {
+    match error {
+        RemoteError::Unauthorized { .. } | RemoteError::Misconfigured { .. } => None,
+        RemoteError::Overloaded { retry_after, .. } => {
+            Some(retry_after.unwrap_or(FIRST_WAIT).min(MAX_WAIT))
+        }
+        _ if waits >= MAX_WAITS => None,
+        _ => Some((FIRST_WAIT * 2_u32.saturating_pow(waits)).min(MAX_WAIT)),
     }
 }
 

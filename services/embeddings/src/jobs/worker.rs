@@ -73,6 +73,9 @@ impl Worker {
                 let reason = format!("model `{name}` is not loaded on the worker");
                 self.store.fail(claim, &reason).await
             }
+            Err(Undone::Failed(ChunkError::Remote(reason))) => {
+                self.store.fail(claim, &reason).await
+            }
             Err(Undone::Stopped | Undone::Lost | Undone::Failed(_)) => {
                 self.store.release(claim).await
             }
