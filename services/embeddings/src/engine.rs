@@ -115,6 +115,10 @@ pub async fn load(
         models.push((remote.card(), remote.into()));
     }
     for served in config.served() {
+        if config.remote_models.contains_key(&served.name) {
+            let model = served.name;
+            return Err(StartError::Twice { model });
+        }
         let (card, model) = load_model(config, &served, models_dir).await?;
         models.push((card, model.into()));
     }

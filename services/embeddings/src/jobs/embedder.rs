@@ -287,6 +287,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_provider_that_fails_is_waited_for_and_one_that_refuses_us_is_not() {
+        let model = || "m".to_owned();
+        let detail = || "because".to_owned();
+        let failed = RemoteError::Failed {
+            model: model(),
+            detail: detail(),
+        };
+        let waits = (0..).map_while(|waits| patience(&failed, waits));
+        let waits: Vec<Duration> = waits.collect();
+        assert_eq!(waits[0], FIRST_WAIT);
+        assert!(waits.iter().all(|wait| *wait <= MAX_WAIT));
+        let all: Duration = waits.iter().sum();
+        assert_eq!(all.as_secs() / 60, 5);
+        let overloaded = |seconds| RemoteError::Overloaded {
+            model: model(),
+            detail: detail(),
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        // As often as it asks for time.
+        assert_eq!(
+            patience(&overloaded(7), 1_000),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(patience(&overloaded(3_600), 0), Some(MAX_WAIT));
+        for refused in [
+            RemoteError::Unauthorized { model: model() },
+            RemoteError::Misconfigured {
+                model: model(),
+                detail: detail(),
+            },
+        ] {
+            assert_eq!(patience(&refused, 0), None);
+        }
+    }
+
     #[tokio::test]
     async fn poison_costs_its_neighbours_nothing() {
         let (engine, _) = engine();

@@ -235,3 +235,30 @@ pub(super) fn describe(error: reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_text_is_named_by_its_place_in_the_request() {
+        let rejected = |first, last| RemoteError::Rejected {
+            model: "m".to_owned(),
+            first,
+            last,
+            detail: "too long".to_owned(),
+        };
+        // The others were known.
+        let positions = [2, 5, 9];
+        let field = |first, last| match EmbedError::from(rejected(first, last).at(&positions)) {
+            EmbedError::Invalid { field, fix } => (field, fix),
+            other => (other.to_string(), String::new()),
+        };
+        let (one, fix) = field(1, 1);
+        assert_eq!(one, "input[5]");
+        assert!(fix.contains("too long"), "{fix}");
+        let (several, fix) = field(0, 2);
+        assert_eq!(several, "input");
+        assert!(fix.contains("[2] to [9]"), "{fix}");
+    }
+}
