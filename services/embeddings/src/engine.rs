@@ -142,7 +142,7 @@ async fn load_model(
     let dir = models_dir.join(&served.name);
     let same_dir = dir.clone();
     let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options));
-    // Beside the loading: each reads all weights once.
+    // Beside the loading: weights that no pull has checked are read once more.
     let revision = task::spawn_blocking(move || revision::of(&same_dir));
     let encoder = encoder
         .await
