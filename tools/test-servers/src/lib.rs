@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A Redis that writes every change to disk before it answers.
 pub struct Redis {
     port: u16,
-    _server: Server,
+    server: Server,
 }
 
 impl Redis {
@@ -43,8 +43,18 @@ impl Redis {
             ]);
         Self {
             port,
-            _server: Server::start(command, folder, port, "tools/setup/redis.sh"),
+            server: Server::start(command, folder, port, "tools/setup/redis.sh"),
         }
+    }
+
+    /// Ends it as SIGKILL does. What it has acknowledged is on disk.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+
+    /// Starts it again where it was, with what it had, and waits until it listens.
+    pub fn start_again(&mut self) {
+        self.server.spawn();
     }
 
     /// `redis://127.0.0.1:PORT`.
@@ -56,7 +66,7 @@ impl Redis {
 /// An Apache Kafka of one node.
 pub struct Kafka {
     port: u16,
-    _server: Server,
+    server: Server,
 }
 
 impl Kafka {
@@ -111,8 +121,18 @@ impl Kafka {
         command.arg(&settings);
         Self {
             port,
-            _server: Server::start(command, folder, port, "tools/setup/kafka.sh"),
+            server: Server::start(command, folder, port, "tools/setup/kafka.sh"),
         }
+    }
+
+    /// Ends it as SIGKILL does. What it has acknowledged is on disk.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+
+    /// Starts it again where it was, with what it had, and waits until it listens.
+    pub fn start_again(&mut self) {
+        self.server.spawn();
     }
 
     /// `127.0.0.1:PORT`.
@@ -140,42 +160,61 @@ fn kafka_jars() -> PathBuf {
 }
 
 struct Server {
-    child: Child,
-    _folder: TempDir,
+    command: Command,
+    port: u16,
+    /// What installs it.
+    setup: &'static str,
+    child: Option<Child>,
+    folder: TempDir,
 }
 
 impl Server {
-    fn start(mut command: Command, folder: TempDir, port: u16, setup: &str) -> Self {
+    fn start(mut command: Command, folder: TempDir, port: u16, setup: &'static str) -> Self {
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        let mut server = Self {
+            command,
+            port,
+            setup,
+            child: None,
+            folder,
+        };
+        server.spawn();
+        server
+    }
+
+    fn spawn(&mut self) {
+        self.stop();
+        let (command, setup) = (&mut self.command, self.setup);
         let name = command.get_program().to_string_lossy().into_owned();
-        let log = folder.path().join("log");
+        let log = self.folder.path().join("log");
         let file = fs::File::create(&log).expect("a log file");
         let child = command
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a log file"))
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}; run {setup}"));
-        let mut server = Self {
-            child,
-            _folder: folder,
-        };
+        let child = self.child.insert(child);
         let limit = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = server.child.try_wait().expect("a child process");
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = child.try_wait().expect("a child process");
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(ended.is_none(), "{name} ended: {ended:?}\n{}", said());
             assert!(Instant::now() < limit, "{name} does not listen\n{}", said());
             thread::sleep(Duration::from_millis(20));
         }
-        server
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
