@@ -13,10 +13,13 @@ use std::{
 };
 
 use signalbox_chassis::config::Secret;
-use signalbox_embeddings::jobs::{
-    config::{DistributedConfig, KafkaConfig},
-    job::{JobId, JobSpec, JobState, UnixMs},
-    store::{Clock, Completion, DistributedStore, JobStore},
+use signalbox_embeddings::{
+    RedisTls,
+    jobs::{
+        config::{DistributedConfig, KafkaConfig},
+        job::{JobId, JobSpec, JobState, UnixMs},
+        store::{Clock, Completion, DistributedStore, JobStore},
+    },
 };
 use signalbox_test_servers::{Kafka, Redis};
 use suite::{Backend, LEASE};
@@ -41,6 +44,7 @@ impl Servers {
     fn corner(&self, name: &str) -> Corner {
         Corner(DistributedConfig {
             redis_url: Secret::new(self.redis.url()),
+            redis_tls: RedisTls::default(),
             redis_prefix: format!("{{{name}}}"),
             kafka: KafkaConfig {
                 brokers: self.kafka.brokers(),

@@ -1,7 +1,9 @@
 //! Redis and Kafka go away in the middle of a job, and come back: the job goes on where
-//! it was, and calls meanwhile are told what is the matter.
+//! it was, and calls meanwhile are told what is the matter. Redis speaks TLS here.
 
 #![allow(clippy::unwrap_used)]
+
+mod certificates;
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +15,10 @@ use std::{
     time::Duration,
 };
 
+use certificates::{Certificates, url};
 use futures_util::StreamExt as _;
-use signalbox_chassis::config::Secret;
 use signalbox_embeddings::{
-    EmbeddingsConfig, Engine, Jobs,
+    EmbeddingsConfig, Engine, Jobs, RedisTls,
     cache::CacheConfig,
     handler::Handler,
     jobs::{
@@ -88,7 +90,7 @@ struct Process {
 }
 
 impl Process {
-    async fn start(redis: &Redis, kafka: &Kafka) -> Self {
+    async fn start(redis: &Redis, tls: RedisTls, kafka: &Kafka) -> Self {
         let model = Arc::new(Lengths {
             gate: Arc::new(Semaphore::new(0)),
             computed: AtomicUsize::new(0),
@@ -114,7 +116,8 @@ impl Process {
         let engine = Engine::new(&config, [(card, local)]).unwrap();
         let number = |value| NonZeroU32::new(value).unwrap();
         let store = DistributedConfig {
-            redis_url: Secret::new(redis.url()),
+            redis_url: url(redis),
+            redis_tls: tls,
             redis_prefix: "{outage}".to_owned(),
             kafka: KafkaConfig {
                 brokers: kafka.brokers(),
@@ -205,9 +208,10 @@ impl Process {
 /// One test, because the servers take seconds to start and end with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_outlive_the_loss_of_redis_and_of_kafka() {
-    let start = || (Redis::start(), Kafka::start());
-    let (mut redis, mut kafka) = tokio::task::spawn_blocking(start).await.unwrap();
-    let process = Process::start(&redis, &kafka).await;
+    let certificates = Certificates::new();
+    let start = || (certificates.redis(), Kafka::start());
+    let (mut redis, mut kafka) = tokio::task::block_in_place(start);
+    let process = Process::start(&redis, certificates.client(), &kafka).await;
     eprintln!("redis_goes_away_and_comes_back");
     redis_goes_away_and_comes_back(&process, &mut redis).await;
     eprintln!("kafka_goes_away_and_comes_back");

@@ -9,7 +9,7 @@
 use std::{
     env, fs,
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -29,10 +29,34 @@ pub struct Redis {
 impl Redis {
     /// Starts one, and waits until it listens.
     pub fn start() -> Self {
+        Self::start_with(|port| vec!["--port".to_owned(), port.to_string()])
+    }
+
+    /// Starts one that speaks TLS alone, with this certificate and key, to whoever has a
+    /// certificate of this authority; all are PEM files.
+    pub fn start_with_tls(certificate: &Path, key: &Path, authority: &Path) -> Self {
+        Self::start_with(|port| {
+            let port = port.to_string();
+            let mut arguments: Vec<String> = ["--port", "0", "--tls-port", &port]
+                .map(str::to_owned)
+                .into();
+            for (name, path) in [
+                ("--tls-cert-file", certificate),
+                ("--tls-key-file", key),
+                ("--tls-ca-cert-file", authority),
+            ] {
+                arguments.extend([name.to_owned(), path.display().to_string()]);
+            }
+            arguments
+        })
+    }
+
+    fn start_with(arguments: impl FnOnce(u16) -> Vec<String>) -> Self {
         let (port, folder) = (free_port(), folder());
         let mut command = Command::new("redis-server");
         command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(arguments(port))
+            .args(["--bind", "127.0.0.1"])
             .args([
                 "--save",
                 "",
@@ -55,6 +79,11 @@ impl Redis {
     /// Starts it again where it was, with what it had, and waits until it listens.
     pub fn start_again(&mut self) {
         self.server.spawn();
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// `redis://127.0.0.1:PORT`.

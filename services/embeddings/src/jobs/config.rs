@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signalbox_chassis::config::Secret;
 
+use crate::redis_client::RedisTls;
+
 /// The jobs of the Embeddings service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -85,9 +87,12 @@ impl Default for StoreConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistributedConfig {
-    /// Redis, as `redis://host:6379/0`. What it holds must survive its restart: run it
-    /// with `appendonly yes`.
+    /// Redis, as `redis://host:6379/0`, or `rediss://` for TLS. What it holds must
+    /// survive its restart: run it with `appendonly yes`.
     pub redis_url: Secret,
+    /// Certificates for a `rediss://` address.
+    #[serde(default)]
+    pub redis_tls: RedisTls,
     /// What every key of ours in Redis begins with. The braces keep all of them on one
     /// node of a Redis cluster.
     #[serde(default = "default_prefix")]
