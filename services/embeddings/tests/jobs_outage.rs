@@ -133,7 +133,7 @@ impl Process {
             },
         };
         let jobs = JobsConfig {
-            store: StoreConfig::Distributed(store),
+            store: StoreConfig::Distributed(Box::new(store)),
             chunk_items: number(2),
             lease_seconds: number(5),
             sweep_seconds: number(1),

@@ -74,7 +74,7 @@ pub enum StoreConfig {
         path: Option<PathBuf>,
     },
     /// In Redis, with Kafka handing the work to as many processes as there are.
-    Distributed(DistributedConfig),
+    Distributed(Box<DistributedConfig>),
 }
 
 impl Default for StoreConfig {
