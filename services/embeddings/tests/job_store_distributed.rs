@@ -51,6 +51,7 @@ impl Servers {
                 topic: name.to_owned(),
                 group: name.to_owned(),
                 partitions: NonZeroU32::new(4).unwrap(),
+                sasl: None,
                 properties: BTreeMap::new(),
                 consumer_properties: [("session.timeout.ms".to_owned(), "3000".to_owned())].into(),
             },

@@ -1,5 +1,6 @@
 //! Redis and Kafka go away in the middle of a job, and come back: the job goes on where
-//! it was, and calls meanwhile are told what is the matter. Redis speaks TLS here.
+//! it was, and calls meanwhile are told what is the matter. Redis speaks TLS here,
+//! and Kafka asks for a password.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,13 +18,14 @@ use std::{
 
 use certificates::{Certificates, url};
 use futures_util::StreamExt as _;
+use signalbox_chassis::config::Secret;
 use signalbox_embeddings::{
     EmbeddingsConfig, Engine, Jobs, RedisTls,
     cache::CacheConfig,
     handler::Handler,
     jobs::{
         JobsConfig,
-        config::{DistributedConfig, KafkaConfig, StoreConfig},
+        config::{DistributedConfig, KafkaConfig, SaslConfig, StoreConfig},
     },
     model::{Encoded, Model, ModelCard},
     request::EmbedError,
@@ -40,6 +42,10 @@ use signalbox_test_servers::{Kafka, Redis};
 use tokio::{sync::Semaphore, time};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+/// What Kafka asks for.
+const USER: &str = "signalbox";
+const PASSWORD: &str = "correct horse";
 
 /// Texts of a job, in chunks of two.
 const TEXTS: usize = 40;
@@ -124,6 +130,10 @@ impl Process {
                 topic: "outage".to_owned(),
                 group: "outage".to_owned(),
                 partitions: number(4),
+                sasl: Some(SaslConfig {
+                    username: USER.to_owned(),
+                    password: Secret::new(PASSWORD),
+                }),
                 // A job that is made without Kafka is taken in after this.
                 properties: BTreeMap::from([("message.timeout.ms".to_owned(), "1000".to_owned())]),
                 consumer_properties: BTreeMap::from([(
@@ -209,7 +219,12 @@ impl Process {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_outlive_the_loss_of_redis_and_of_kafka() {
     let certificates = Certificates::new();
-    let start = || (certificates.redis(), Kafka::start());
+    let start = || {
+        (
+            certificates.redis(),
+            Kafka::start_with_password(USER, PASSWORD),
+        )
+    };
     let (mut redis, mut kafka) = tokio::task::block_in_place(start);
     let process = Process::start(&redis, certificates.client(), &kafka).await;
     eprintln!("redis_goes_away_and_comes_back");

@@ -101,6 +101,24 @@ pub struct Kafka {
 impl Kafka {
     /// Starts one, and waits until it listens.
     pub fn start() -> Self {
+        Self::start_as("PLAINTEXT", "")
+    }
+
+    /// Starts one that lets in whoever has this name and password (SASL, PLAIN).
+    pub fn start_with_password(user: &str, password: &str) -> Self {
+        let name = "SASL_PLAINTEXT";
+        let settings = format!(
+            "listener.security.protocol.map={name}:{name},CONTROLLER:PLAINTEXT\n\
+             sasl.enabled.mechanisms=PLAIN\n\
+             sasl.mechanism.inter.broker.protocol=PLAIN\n\
+             listener.name.sasl_plaintext.plain.sasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required \
+             username=\"{user}\" password=\"{password}\" user_{user}=\"{password}\";\n"
+        );
+        Self::start_as(name, &settings)
+    }
+
+    fn start_as(listener: &str, further: &str) -> Self {
         let (port, controller, folder) = (free_port(), free_port(), folder());
         let settings = folder.path().join("server.properties");
         let data = folder.path().join("data");
@@ -108,10 +126,10 @@ impl Kafka {
             "process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners={listener}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners={listener}://127.0.0.1:{port}\n\
              controller.listener.names=CONTROLLER\n\
-             inter.broker.listener.name=PLAINTEXT\n\
+             inter.broker.listener.name={listener}\n\
              log.dirs={data}\n\
              auto.create.topics.enable=false\n\
              default.replication.factor=1\n\
@@ -123,7 +141,8 @@ impl Kafka {
              share.coordinator.state.topic.replication.factor=1\n\
              share.coordinator.state.topic.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\n\
-             group.min.session.timeout.ms=1000\n",
+             group.min.session.timeout.ms=1000\n\
+             {further}",
             data = data.display(),
         );
         fs::write(&settings, text).expect("a folder for Kafka");

@@ -17,12 +17,14 @@ use signalbox_chassis::config::Secret;
 
 use self::scripts::Scripts;
 use super::{Created, OpenJobs, items_in, not_found, pack_chunks};
-use crate::jobs::{
-    error::JobError,
-    job::{Counts, ItemResult, Job, JobId, JobSpec, JobState, Progress, UnixMs},
-    record,
+use crate::{
+    jobs::{
+        error::JobError,
+        job::{Counts, ItemResult, Job, JobId, JobSpec, JobState, Progress, UnixMs},
+        record,
+    },
+    redis_client::{self, RedisTls},
 };
-use crate::redis_client::{self, RedisTls};
 
 mod scripts;
 
@@ -62,8 +64,7 @@ impl RedisState {
         tls: &RedisTls,
         prefix: &str,
     ) -> Result<Self, JobError> {
-        let wrong = |error| JobError::Store(format!("embeddings.jobs.store.{error}"));
-        let client = redis_client::open(url, tls).map_err(wrong)?;
+        let client = redis_client::open(url, tls).map_err(JobError::store)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER));
