@@ -1,14 +1,16 @@
 //! What can be configured, with its defaults.
 
-use std::{iter, num::NonZeroUsize, path::PathBuf, thread};
+use std::{collections::BTreeMap, iter, num::NonZeroUsize, path::PathBuf, thread};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use signalbox_encoder::Arithmetic;
 
 use crate::{
     cache::CacheConfig,
     jobs::JobsConfig,
     reduce::ReductionsConfig,
+    remote::RemoteConfig,
     scheduler::{Limits, Options},
 };
 
@@ -16,7 +18,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddingsConfig {
-    /// The model to load: its name in requests and of its folder.
+    /// The model to load: its name in requests and of its folder. Empty where
+    /// `remote_models` are enough.
     pub model: String,
     /// SPDX identifier of the weights' licence, told to callers that list models.
     pub license: String,
@@ -25,6 +28,9 @@ pub struct EmbeddingsConfig {
     pub models_dir: Option<PathBuf>,
     /// More models to load. All share the same threads.
     pub models: Vec<ServedModel>,
+    /// Models that a provider runs, by their names in requests. Their texts leave this
+    /// machine.
+    pub remote_models: BTreeMap<String, RemoteConfig>,
     /// Most inputs in one request.
     pub max_inputs: NonZeroUsize,
     /// Most bytes of one text. A longer one is refused, though the model would read
@@ -75,36 +81,6 @@ pub struct ServedModel {
     pub license: String,
 }
 
-/// The numbers that the model's linear layers multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Arithmetic {
-    /// Single precision.
-    F32,
-    /// 16-bit whole numbers with exact sums.
-    #[default]
-    I16,
-    /// 8-bit whole numbers.
-    Int8,
-}
-
-impl Arithmetic {
-    /// The name in the configuration.
-    pub(crate) fn as_str(self) -> &'static str {
-        signalbox_encoder::Arithmetic::from(self).as_str()
-    }
-}
-
-impl From<Arithmetic> for signalbox_encoder::Arithmetic {
-    fn from(arithmetic: Arithmetic) -> Self {
-        match arithmetic {
-            Arithmetic::F32 => Self::F32,
-            Arithmetic::I16 => Self::I16,
-            Arithmetic::Int8 => Self::Int8,
-        }
-    }
-}
-
 impl Default for EmbeddingsConfig {
     fn default() -> Self {
         Self {
@@ -112,6 +88,7 @@ impl Default for EmbeddingsConfig {
             license: "Apache-2.0".to_owned(),
             models_dir: None,
             models: Vec::new(),
+            remote_models: BTreeMap::new(),
             max_inputs: const { NonZeroUsize::new(10_000).expect("it is not zero") },
             max_text_bytes: const { NonZeroUsize::new(1 << 20).expect("it is not zero") },
             max_batch_tokens: const { NonZeroUsize::new(256).expect("it is not zero") },
@@ -136,13 +113,14 @@ impl EmbeddingsConfig {
         self.worker_threads.unwrap_or_else(cores)
     }
 
-    /// All models to load.
+    /// All models to load from their folders.
     pub fn served(&self) -> impl Iterator<Item = ServedModel> {
         let first = ServedModel {
             name: self.model.clone(),
             license: self.license.clone(),
         };
-        iter::once(first).chain(self.models.iter().cloned())
+        let first = iter::once(first).filter(|first| !first.name.is_empty());
+        first.chain(self.models.iter().cloned())
     }
 
     /// How the processor is shared out.

@@ -7,18 +7,24 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use signalbox_encoder::{Encoder, EncoderOptions, LoadError};
-use tokio::{task, time::Instant};
+use signalbox_encoder::{Encoder, EncoderOptions, InputType, LoadError};
+use tokio::{
+    task,
+    time::{self, Instant},
+};
 use tracing::Instrument as _;
 
 use crate::{
     cache::{Cache, CacheError, KeyPrefix},
     config::{EmbeddingsConfig, ServedModel},
-    model::{Model, ModelCard},
+    model::{Backend, Model, ModelCard},
     reduce::{Reductions, ReductionsError},
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits, Priority},
+    remote::{self, Remote, RemoteConfigError, RemoteError},
+    request::{
+        EmbedError, EmbedRequest, EmbedResponse, Embedded, InputLimits, Inputs, Priority, Terms,
+    },
     revision,
-    scheduler::{BulkPlace, ModelId, Phases, Scheduler, Submission},
+    scheduler::{BulkPlace, Computed, ModelId, Phases, Scheduler, Submission, estimate},
     telemetry,
 };
 
@@ -33,8 +39,17 @@ pub enum StartError {
         /// What is wrong.
         source: LoadError,
     },
+    /// A remote model's configuration is not right.
+    #[error(transparent)]
+    Remote(#[from] RemoteConfigError),
+    /// No model is configured.
+    #[error("embeddings.model: is empty and there is no other; name a model or a remote one")]
+    NoModel,
     /// Two models have the same name.
-    #[error("embeddings.models: `{model}` is there twice; give each model once")]
+    #[error(
+        "embeddings: `{model}` is there twice among model, models and remote_models; give each \
+         model a name of its own"
+    )]
     Twice {
         /// The name.
         model: String,
@@ -65,26 +80,50 @@ struct Inner {
     cache: Cache,
     reductions: Reductions,
     stream_window: usize,
-    /// What vectors depend on beside the model, for the cache.
-    options: String,
     scheduler: Scheduler,
 }
 
 struct Loaded {
     card: ModelCard,
     name: Arc<str>,
-    id: ModelId,
+    /// What vectors depend on beside the model, for the cache.
+    options: &'static str,
+    place: Place,
 }
 
-/// Loads the configured models, each from the folder of its name in `models_dir`.
+/// Who computes a model.
+enum Place {
+    Local(ModelId),
+    Remote(Arc<Remote>),
+}
+
+/// Loads the configured models, each from the folder of its name in `models_dir`, and
+/// sets up the remote ones. `environment` gives the value of an environment variable.
 ///
 /// # Errors
 ///
-/// [`StartError`] names the file at fault and what to do about it.
-pub async fn load(config: &EmbeddingsConfig, models_dir: &Path) -> Result<Engine, StartError> {
-    let mut models: Vec<(ModelCard, Arc<dyn Model>)> = Vec::new();
+/// [`StartError`] names the file or the setting at fault and what to do about it.
+pub async fn load(
+    config: &EmbeddingsConfig,
+    models_dir: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Engine, StartError> {
+    let mut models: Vec<(ModelCard, Backend)> = Vec::new();
+    // First what takes no time.
+    for (name, remote) in &config.remote_models {
+        let remote = remote::build(name, remote, &environment)?;
+        models.push((remote.card(), remote.into()));
+    }
     for served in config.served() {
-        models.push(load_model(config, &served, models_dir).await?);
+        if config.remote_models.contains_key(&served.name) {
+            let model = served.name;
+            return Err(StartError::Twice { model });
+        }
+        let (card, model) = load_model(config, &served, models_dir).await?;
+        models.push((card, model.into()));
+    }
+    if models.is_empty() {
+        return Err(StartError::NoModel);
     }
     Engine::new(config, models)
 }
@@ -98,12 +137,12 @@ async fn load_model(
         // The scheduler computes one batch on each thread.
         threads: NonZeroUsize::MIN,
         group_tokens: config.max_batch_tokens,
-        arithmetic: config.arithmetic.into(),
+        arithmetic: config.arithmetic,
     };
     let dir = models_dir.join(&served.name);
     let same_dir = dir.clone();
     let encoder = task::spawn_blocking(move || Encoder::load_with(&dir, options));
-    // Beside the loading: each reads all weights once.
+    // Beside the loading: weights that no pull has checked are read once more.
     let revision = task::spawn_blocking(move || revision::of(&same_dir));
     let encoder = encoder
         .await
@@ -137,19 +176,26 @@ impl Engine {
     ///
     /// [`StartError`] if two have one name, no thread can be started, or the cache or
     /// the reductions cannot be opened.
-    pub fn new(
+    pub fn new<B: Into<Backend>>(
         config: &EmbeddingsConfig,
-        models: impl IntoIterator<Item = (ModelCard, Arc<dyn Model>)>,
+        models: impl IntoIterator<Item = (ModelCard, B)>,
     ) -> Result<Self, StartError> {
         let mut by_name = BTreeMap::new();
         let mut engines = Vec::new();
-        for (card, model) in models {
+        for (card, backend) in models {
+            let (place, options) = match backend.into() {
+                Backend::Local(model) => {
+                    engines.push(model);
+                    (Place::Local(engines.len() - 1), config.arithmetic.as_str())
+                }
+                Backend::Remote(remote) => (Place::Remote(remote), ""),
+            };
             let loaded = Loaded {
                 name: card.name.as_str().into(),
-                id: engines.len(),
                 card,
+                options,
+                place,
             };
-            engines.push(model);
             if let Some(other) = by_name.insert(loaded.card.name.clone(), loaded) {
                 let model = other.card.name;
                 return Err(StartError::Twice { model });
@@ -167,7 +213,6 @@ impl Engine {
                 cache: Cache::new(&config.cache)?,
                 reductions: Reductions::open(&config.reductions)?,
                 stream_window: config.stream_window.get(),
-                options: config.arithmetic.as_str().to_owned(),
                 scheduler,
             }),
         })
@@ -217,6 +262,12 @@ impl Engine {
         self.inner.scheduler.is_bulk(tokens)
     }
 
+    /// Whether the model of this name is computed by a provider.
+    pub(crate) fn is_remote(&self, name: &str) -> bool {
+        let loaded = self.inner.models.get(name);
+        loaded.is_some_and(|loaded| matches!(loaded.place, Place::Remote(_)))
+    }
+
     /// Texts of one stream that are embedded at a time.
     pub(crate) fn stream_window(&self) -> usize {
         self.inner.stream_window
@@ -230,6 +281,11 @@ impl Engine {
     pub async fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, EmbedError> {
         request.check(self.inner.limits)?;
         let loaded = self.find(&request.model)?;
+        if let (Place::Remote(_), Inputs::TokenIds(_)) = (&loaded.place, &request.inputs) {
+            let field = format!("{}[0]", request.inputs.field());
+            let fix = "is of token ids, and the model's vocabulary is its provider's; send texts";
+            return Err(EmbedError::invalid(field, fix));
+        }
         let plan = self.inner.reductions.plan(
             &loaded.card,
             &request.owner,
@@ -243,7 +299,9 @@ impl Engine {
             Ok(response) => telemetry::done(&span, response),
             Err(error) => {
                 span.record("error.type", error.kind());
-                if let EmbedError::Overloaded { .. } = error {
+                if let EmbedError::Overloaded { .. }
+                | EmbedError::Remote(RemoteError::Overloaded { .. }) = error
+                {
                     telemetry::overloaded(&loaded.name);
                 }
             }
@@ -273,21 +331,30 @@ impl Engine {
         let card = &loaded.card;
         let dimensions = card.dimensions as usize;
         let (name, revision) = (&card.name, &card.revision);
-        let options = &self.inner.options;
-        let prefix = KeyPrefix::new(name, revision, dimensions, request.input_type, options);
+        let (input_type, options) = (request.input_type, loaded.options);
+        let prefix = KeyPrefix::new(name, revision, dimensions, input_type, options);
         let inputs = Arc::new(request.inputs);
         let phases = Mutex::new(Phases::default());
         let phases_now = || phases.lock().unwrap_or_else(PoisonError::into_inner);
         let submit = async |positions: Vec<usize>| {
-            let submission = Submission {
-                model: loaded.id,
-                max_tokens: card.max_input_tokens as usize,
-                inputs: Arc::clone(&inputs),
-                input_type: request.input_type,
-                select: (positions.len() < inputs.len()).then_some(positions),
-                terms: request.terms.clone(),
+            let terms = request.terms.clone();
+            let computed = match &loaded.place {
+                Place::Local(model) => {
+                    let submission = Submission {
+                        model: *model,
+                        max_tokens: card.max_input_tokens as usize,
+                        inputs: Arc::clone(&inputs),
+                        input_type,
+                        select: (positions.len() < inputs.len()).then_some(positions),
+                        terms,
+                    };
+                    self.inner.scheduler.submit(submission).await?
+                }
+                Place::Remote(remote) => {
+                    self.ask(remote, &inputs, &positions, input_type, &terms)
+                        .await?
+                }
             };
-            let computed = self.inner.scheduler.submit(submission).await?;
             *phases_now() = computed.phases;
             Ok(computed.data)
         };
@@ -305,6 +372,42 @@ impl Engine {
             phases: Phases {
                 total: arrived.elapsed(),
                 ..*phases_now()
+            },
+        })
+    }
+
+    /// Has a provider compute the texts at these positions.
+    async fn ask(
+        &self,
+        remote: &Remote,
+        inputs: &Inputs,
+        positions: &[usize],
+        input_type: InputType,
+        terms: &Terms,
+    ) -> Result<Computed, EmbedError> {
+        let begun = Instant::now();
+        let texts = inputs.texts();
+        let texts = positions.iter().filter_map(|at| texts.get(*at));
+        let texts: Vec<&str> = texts.map(String::as_str).collect();
+        let tokens = texts.iter().map(|text| estimate(text)).sum();
+        let bulk = terms.place.is_some() || terms.priority == Priority::Bulk;
+        let how = remote::Terms {
+            input_type,
+            bulk: bulk || self.is_bulk(tokens),
+            when_full: terms.when_full,
+        };
+        let work = remote.embed(&texts, how);
+        let answer = match terms.deadline {
+            Some(deadline) => time::timeout_at(deadline, work)
+                .await
+                .map_err(|_| EmbedError::DeadlineExceeded)?,
+            None => work.await,
+        };
+        Ok(Computed {
+            data: answer.map_err(|error| error.at(positions))?,
+            phases: Phases {
+                infer: begun.elapsed(),
+                ..Phases::default()
             },
         })
     }

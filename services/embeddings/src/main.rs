@@ -79,7 +79,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
             Some(dir) => Store::open(dir),
             None => Store::default_location()?,
         };
-        let engine = signalbox_embeddings::load(&embeddings, models.root()).await?;
+        let engine =
+            signalbox_embeddings::load(&embeddings, models.root(), |name| std::env::var(name).ok())
+                .await?;
         let jobs = Arc::new(Jobs::start(&embeddings.jobs, Arc::new(engine.clone())).await?);
         started = Some(Arc::clone(&jobs));
         let service = signalbox_embeddings::service(engine, jobs);

@@ -1,12 +1,12 @@
 //! Who computes vectors: one trait, so that another engine, or a test's, takes the
 //! encoder's place.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 pub use signalbox_encoder::Encoded;
-use signalbox_encoder::{EncodeError, Encoder, TokenIdError, Tokenized};
+use signalbox_encoder::{EncodeError, Encoder, InputType, TokenIdError, Tokenized};
 
-use crate::request::{EmbedError, InputType};
+use crate::{remote::Remote, request::EmbedError};
 
 /// What a model takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct ModelCard {
     pub matryoshka: Vec<u32>,
     /// Longest input in tokens, special tokens included.
     pub max_input_tokens: u32,
-    /// How token vectors become one: `mean`, `cls`, `last` or `max`.
+    /// How token vectors become one: `mean`, `cls`, `last` or `max`; empty where that is
+    /// a provider's own matter.
     pub pooling: String,
     /// SPDX identifier of the weights' licence.
     pub license: String,
@@ -39,7 +40,7 @@ pub trait Model: Send + Sync {
     /// # Errors
     ///
     /// [`EmbedError::Failed`] if the tokenizer refuses the text.
-    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError>;
+    fn tokenize(&self, text: &str, input_type: InputType) -> Result<Tokenized, EmbedError>;
 
     /// Takes ids of the model's own vocabulary in place of a text.
     ///
@@ -57,14 +58,30 @@ pub trait Model: Send + Sync {
     fn encode(&self, batch: &[Tokenized], cancel: &AtomicBool) -> Result<Encoded, EmbedError>;
 }
 
+/// Where a model is computed.
+#[derive(Clone)]
+pub enum Backend {
+    /// On this process's threads.
+    Local(Arc<dyn Model>),
+    /// By a provider, over the network.
+    Remote(Arc<Remote>),
+}
+
+impl From<Arc<dyn Model>> for Backend {
+    fn from(model: Arc<dyn Model>) -> Self {
+        Self::Local(model)
+    }
+}
+
+impl From<Remote> for Backend {
+    fn from(remote: Remote) -> Self {
+        Self::Remote(Arc::new(remote))
+    }
+}
+
 impl Model for Encoder {
-    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError> {
-        let prompt = match input_type {
-            None => signalbox_encoder::InputType::Unspecified,
-            Some(InputType::Query) => signalbox_encoder::InputType::Query,
-            Some(InputType::Document) => signalbox_encoder::InputType::Document,
-        };
-        self.tokenize_with(text, prompt).map_err(failure)
+    fn tokenize(&self, text: &str, input_type: InputType) -> Result<Tokenized, EmbedError> {
+        self.tokenize_with(text, input_type).map_err(failure)
     }
 
     fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {

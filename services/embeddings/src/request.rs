@@ -3,14 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use signalbox_encoder::InputType;
 use tokio::time::Instant;
 
-use crate::scheduler::{BulkPlace, Phases};
+use crate::{
+    remote::RemoteError,
+    scheduler::{BulkPlace, Phases},
+};
 
 /// Longest `user`, in bytes.
 const MAX_USER_BYTES: usize = 256;
 /// Longest model name that is looked up and repeated in an answer, in bytes.
-const MAX_MODEL_BYTES: usize = 128;
+pub(crate) const MAX_MODEL_BYTES: usize = 128;
 
 /// Texts, or their token ids in the model's own vocabulary.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,14 @@ impl Inputs {
         self.len() == 0
     }
 
+    /// The texts; none where they are token ids.
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            Self::Texts(texts) => texts,
+            Self::TokenIds(_) => &[],
+        }
+    }
+
     /// The field of the API that carries them.
     pub fn field(&self) -> &'static str {
         match self {
@@ -44,40 +56,20 @@ impl Inputs {
     }
 }
 
-/// What a text is for. Models that were trained with different prompts for the two
-/// sides of a search put the one that belongs to it before the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum InputType {
-    /// A search's question.
-    Query,
-    /// A text to be found.
-    Document,
-}
-
-impl InputType {
-    /// By the name of the API; `None` for the empty one.
-    ///
-    /// # Errors
-    ///
-    /// [`EmbedError::Invalid`] for any other name.
-    pub fn parse(name: &str) -> Result<Option<Self>, EmbedError> {
-        match name {
-            "" => Ok(None),
-            "query" => Ok(Some(Self::Query)),
-            "document" => Ok(Some(Self::Document)),
-            _ => Err(EmbedError::invalid(
-                "input_type",
-                "is unknown; `query` and `document` are accepted, or leave it out",
-            )),
-        }
-    }
-
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Document => "document",
-        }
+/// What a text is for, by the name that the API has for it; the empty name says nothing.
+///
+/// # Errors
+///
+/// [`EmbedError::Invalid`] for any other name.
+pub fn parse_input_type(name: &str) -> Result<InputType, EmbedError> {
+    match name {
+        "" => Ok(InputType::Unspecified),
+        "query" => Ok(InputType::Query),
+        "document" => Ok(InputType::Document),
+        _ => Err(EmbedError::invalid(
+            "input_type",
+            "is unknown; `query` and `document` are accepted, or leave it out",
+        )),
     }
 }
 
@@ -138,8 +130,8 @@ pub struct EmbedRequest {
     pub model: String,
     /// What to embed.
     pub inputs: Inputs,
-    /// What the inputs are for; no prompt is added when absent.
-    pub input_type: Option<InputType>,
+    /// What the inputs are for.
+    pub input_type: InputType,
     /// The wanted length of the vectors; the model's or the reduction's own when absent.
     pub dimensions: Option<u32>,
     /// The reduction to apply, `name` or `name@version`; none when empty.
@@ -158,7 +150,7 @@ impl EmbedRequest {
         Self {
             model: model.into(),
             inputs,
-            input_type: None,
+            input_type: InputType::default(),
             dimensions: None,
             reduction: String::new(),
             owner: "anonymous".into(),
@@ -304,6 +296,9 @@ pub enum EmbedError {
     /// The service is stopping, or the caller is gone.
     #[error("the work was cancelled")]
     Cancelled,
+    /// The provider of a remote model did not answer, or not with vectors.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// A fault of ours.
     #[error("embedding failed: {0}")]
     Failed(String),
@@ -319,7 +314,10 @@ impl EmbedError {
 
     /// Whether another request for the same texts would have met it too.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self, Self::Overloaded { .. } | Self::Failed(_))
+        matches!(
+            self,
+            Self::Overloaded { .. } | Self::Remote(_) | Self::Failed(_)
+        )
     }
 
     /// The low-cardinality name that goes into the span's `error.type`.
@@ -332,6 +330,7 @@ impl EmbedError {
             Self::Overloaded { .. } => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
+            Self::Remote(error) => error.kind(),
             Self::Failed(_) => "failed",
         }
     }

@@ -3,8 +3,12 @@
 //! A name says nothing about it: a folder may be replaced by a newer training of the
 //! same model. Vectors of two revisions must not be compared, so that what outlives the
 //! process, results in Redis and fitted reductions, is kept under the revision.
+//!
+//! To hash 90 MB takes longer than to load them. What a pull has hashed, and nobody has
+//! touched since, is therefore not hashed again: the sums are the same.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -20,19 +24,41 @@ const DIGITS: usize = 32;
 
 /// The digest of the model's files, their names and contents; of what could be read.
 pub(crate) fn of(dir: &Path) -> String {
+    digest(dir, &signalbox_models::checked_sums(dir))
+}
+
+/// The same, where the SHA-256 of some files is known.
+fn digest(dir: &Path, known: &BTreeMap<String, String>) -> String {
     let mut files = files(dir);
     files.extend(self::files(&dir.join("1_Pooling")));
     let mut hash = Sha256::new();
     for path in files {
         let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy();
-        let mut content = Sha256::new();
+        let sum = match known.get(&*name).and_then(|sum| from_hex(sum)) {
+            Some(sum) => Ok(sum),
+            None => sha256(&path),
+        };
         // The loader says what is wrong with a file that cannot be read.
-        if read_into(&path, &mut content).is_ok() {
+        if let Ok(sum) = sum {
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name.as_bytes());
-            hash.update(content.finalize());
+            hash.update(sum);
         }
     }
+    digits(hash)
+}
+
+/// The digest of what names a model that is not here.
+pub(crate) fn of_parts(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    digits(hash)
+}
+
+fn digits(hash: Sha256) -> String {
     let mut hex = String::with_capacity(64);
     for byte in hash.finalize() {
         use std::fmt::Write as _;
@@ -55,12 +81,24 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read_into(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+fn from_hex(sum: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if sum.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(sum.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(()),
+            0 => return Ok(hash.finalize().into()),
             read => hash.update(&buffer[..read]),
         }
     }
@@ -71,6 +109,28 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_sum_that_is_known_stands_for_the_file_and_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        fs::write(&path, "weights").unwrap();
+        let sum: String = sha256(&path)
+            .unwrap()
+            .map(|byte| format!("{byte:02x}"))
+            .concat();
+        let known = |sum: &str| BTreeMap::from([("model.safetensors".to_owned(), sum.to_owned())]);
+        let hashed = digest(dir.path(), &BTreeMap::new());
+        assert_eq!(digest(dir.path(), &known(&sum)), hashed);
+        // It is not read: nothing else could make these two the same.
+        fs::write(&path, "other weights").unwrap();
+        assert_eq!(digest(dir.path(), &known(&sum)), hashed);
+        assert_ne!(digest(dir.path(), &BTreeMap::new()), hashed);
+        // What is no sum is no help.
+        for broken in ["", "zz", &sum[1..], &sum.replace(&sum[..2], "éé")] {
+            assert_ne!(digest(dir.path(), &known(broken)), hashed, "{broken}");
+        }
+    }
 
     #[test]
     fn another_weight_or_file_is_another_revision_and_a_note_is_not() {

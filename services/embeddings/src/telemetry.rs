@@ -38,6 +38,10 @@ pub const CACHE_ERRORS: &str = "signalbox_embeddings_cache_redis_errors_total";
 /// Requests whose results were not stored in Redis because too many waited.
 pub const CACHE_DROPPED: &str = "signalbox_embeddings_cache_redis_dropped_total";
 
+/// Requests to the providers of remote models, each attempt one; labels `model` and
+/// `outcome`, `ok` or the kind of error.
+pub const REMOTE_REQUESTS: &str = "signalbox_embeddings_remote_requests_total";
+
 /// The `gen_ai.operation.name` of every span of this service.
 pub const OPERATION: &str = "embeddings";
 
@@ -94,6 +98,12 @@ fn phase_field(phase: &'static str) -> &'static str {
 /// Counts a refused request.
 pub(crate) fn overloaded(model: &str) {
     metrics::counter!(OVERLOADED, "model" => model.to_owned()).increment(1);
+}
+
+/// Counts a request to a remote model's provider.
+pub(crate) fn remote_request(model: &str, outcome: &'static str) {
+    metrics::counter!(REMOTE_REQUESTS, "model" => model.to_owned(), "outcome" => outcome)
+        .increment(1);
 }
 
 /// Counts a batch that a thread begins to compute.

@@ -15,6 +15,7 @@ use signalbox_embeddings::{
     cache::{Cache, CacheConfig, KeyPrefix},
     request::{EmbedError, Embedded, Inputs, Priority},
 };
+use signalbox_encoder::InputType;
 use tokio::{sync::Semaphore, time};
 
 /// A vector that tells its text.
@@ -32,7 +33,7 @@ fn texts(all: &[&str]) -> Inputs {
 }
 
 fn prefix() -> KeyPrefix {
-    KeyPrefix::new("model", "revision", 3, None, "")
+    KeyPrefix::new("model", "revision", 3, InputType::Unspecified, "")
 }
 
 fn cache() -> Cache {
@@ -106,10 +107,10 @@ async fn a_cache_that_is_off_computes_everything() {
 async fn results_of_other_weights_and_prompts_are_not_taken() {
     let cache = cache();
     let computed = AtomicUsize::new(0);
-    let query = Some(signalbox_embeddings::request::InputType::Query);
+    let query = InputType::Query;
     for prefix in [
-        KeyPrefix::new("model", "1", 3, None, ""),
-        KeyPrefix::new("model", "2", 3, None, ""),
+        KeyPrefix::new("model", "1", 3, InputType::Unspecified, ""),
+        KeyPrefix::new("model", "2", 3, InputType::Unspecified, ""),
         KeyPrefix::new("model", "2", 3, query, ""),
         KeyPrefix::new("model", "2", 3, query, "int8"),
     ] {
@@ -285,7 +286,13 @@ async fn hits_compute_nothing() {
         Ok(vec![result.clone()])
     };
     let ask = async || {
-        let prefix = KeyPrefix::new("all-MiniLM-L6-v2", "revision", 384, None, "");
+        let prefix = KeyPrefix::new(
+            "all-MiniLM-L6-v2",
+            "revision",
+            384,
+            InputType::Unspecified,
+            "",
+        );
         let interactive = Priority::Interactive;
         cache.embed(&prefix, &inputs, interactive, compute).await
     };

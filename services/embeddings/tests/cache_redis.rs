@@ -18,6 +18,7 @@ use signalbox_embeddings::{
     cache::{Cache, CacheConfig, KeyPrefix},
     request::{Embedded, Inputs, Priority},
 };
+use signalbox_encoder::InputType;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// A Redis that keeps nothing on disk; ended on drop.
@@ -109,7 +110,7 @@ async fn ask(cache: &Cache, text: &str, computed: &AtomicUsize) {
         computed.fetch_add(1, Ordering::Relaxed);
         Ok(vec![result(); positions.len()])
     };
-    let prefix = KeyPrefix::new("model", "revision", 3, None, "");
+    let prefix = KeyPrefix::new("model", "revision", 3, InputType::Unspecified, "");
     let inputs = Inputs::Texts(vec![text.to_owned()]);
     let interactive = Priority::Interactive;
     let answer = cache.embed(&prefix, &inputs, interactive, compute).await;

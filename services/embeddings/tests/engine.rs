@@ -17,11 +17,9 @@ use signalbox_embeddings::{
     engine::StartError,
     load,
     model::{Encoded, Model},
-    request::{
-        EmbedError, EmbedRequest, EmbedResponse, InputType, Inputs, Priority, Terms, WhenFull,
-    },
+    request::{EmbedError, EmbedRequest, EmbedResponse, Inputs, Priority, Terms, WhenFull},
 };
-use signalbox_encoder::{TokenIdError, Tokenized};
+use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 use tokio::{task::JoinHandle, time};
 use tracing::{Subscriber, field::Visit, span};
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
@@ -371,7 +369,7 @@ async fn two_models_of_one_name_are_refused() {
 #[tokio::test]
 async fn a_folder_without_a_model_is_refused_with_the_command_that_fills_it() {
     let dir = tempfile::tempdir().unwrap();
-    let error = load(&EmbeddingsConfig::default(), dir.path())
+    let error = load(&EmbeddingsConfig::default(), dir.path(), |_| None)
         .await
         .err()
         .unwrap();
@@ -440,13 +438,13 @@ async fn a_call_is_a_span_of_the_genai_conventions() {
 struct Prompted;
 
 impl Model for Prompted {
-    fn tokenize(&self, text: &str, input_type: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, input_type: InputType) -> Result<Tokenized, EmbedError> {
         let letter = match input_type {
-            Some(InputType::Query) => "q",
-            Some(InputType::Document) => "d",
-            None => "",
+            InputType::Query => "q",
+            InputType::Document => "d",
+            InputType::Unspecified => "",
         };
-        Instantly.tokenize(&[letter, text].concat(), None)
+        Instantly.tokenize(&[letter, text].concat(), InputType::Unspecified)
     }
 
     fn accept_ids(&self, ids: &[u32]) -> Result<Tokenized, TokenIdError> {
@@ -464,9 +462,9 @@ async fn a_query_and_a_document_of_the_same_words_are_two_texts() {
     let engine = engine(&EmbeddingsConfig::default(), Prompted);
     for _ in 0..2 {
         for (input_type, first) in [
-            (None, b'a'),
-            (Some(InputType::Query), b'q'),
-            (Some(InputType::Document), b'd'),
+            (InputType::Unspecified, b'a'),
+            (InputType::Query, b'q'),
+            (InputType::Document, b'd'),
         ] {
             let request = EmbedRequest {
                 input_type,

@@ -13,10 +13,13 @@ use std::{
 };
 
 use signalbox_chassis::config::Secret;
-use signalbox_embeddings::jobs::{
-    config::{DistributedConfig, KafkaConfig},
-    job::{JobId, JobSpec, JobState, UnixMs},
-    store::{Clock, Completion, DistributedStore, JobStore},
+use signalbox_embeddings::{
+    RedisTls,
+    jobs::{
+        config::{DistributedConfig, KafkaConfig},
+        job::{JobId, JobSpec, JobState, UnixMs},
+        store::{Clock, Completion, DistributedStore, JobStore},
+    },
 };
 use signalbox_test_servers::{Kafka, Redis};
 use suite::{Backend, LEASE};
@@ -41,12 +44,14 @@ impl Servers {
     fn corner(&self, name: &str) -> Corner {
         Corner(DistributedConfig {
             redis_url: Secret::new(self.redis.url()),
+            redis_tls: RedisTls::default(),
             redis_prefix: format!("{{{name}}}"),
             kafka: KafkaConfig {
                 brokers: self.kafka.brokers(),
                 topic: name.to_owned(),
                 group: name.to_owned(),
                 partitions: NonZeroU32::new(4).unwrap(),
+                sasl: None,
                 properties: BTreeMap::new(),
                 consumer_properties: [("session.timeout.ms".to_owned(), "3000".to_owned())].into(),
             },

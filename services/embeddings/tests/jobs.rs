@@ -18,10 +18,10 @@ use signalbox_embeddings::{
     handler::Handler,
     jobs::{JobsConfig, config::StoreConfig},
     model::{Encoded, Model, ModelCard},
-    request::{EmbedError, InputType},
+    request::EmbedError,
     service,
 };
-use signalbox_encoder::{TokenIdError, Tokenized};
+use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 use signalbox_proto::embeddings::v1::{
     CancelEmbeddingJobRequest, CreateEmbeddingJobRequest, EmbeddingJob, EmbeddingJobResult,
     GetEmbeddingJobRequest, ListEmbeddingJobsRequest, ListEmbeddingJobsResponse,
@@ -41,7 +41,7 @@ struct Lengths {
 }
 
 impl Model for Lengths {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
     }
 
@@ -473,7 +473,7 @@ async fn a_chunk_larger_than_a_request_is_refused_at_the_start() {
         chunk_items: NonZeroU32::new(20_000).unwrap(),
         ..JobsConfig::default()
     };
-    let engine = Engine::new(&EmbeddingsConfig::default(), []).unwrap();
+    let engine = Engine::new::<Arc<dyn Model>>(&EmbeddingsConfig::default(), []).unwrap();
     let error = Jobs::start(&config, Arc::new(engine)).await.err().unwrap();
     let words = error.to_string();
     assert!(words.starts_with("embeddings.jobs.chunk_items"), "{words}");

@@ -14,15 +14,15 @@ use signalbox_embeddings::{
     reduce::{
         self, Corpus, NewReduction, Reduction, ReductionsConfig, SharedKind, SharedReduction,
     },
-    request::{EmbedError, EmbedRequest, InputType, Inputs, Terms},
+    request::{EmbedError, EmbedRequest, Inputs, Terms},
 };
-use signalbox_encoder::{TokenIdError, Tokenized};
+use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 
 /// Turns a text into its first 8 bytes, as a vector of length 1.
 struct Bytes;
 
 impl Model for Bytes {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
     }
 
@@ -87,7 +87,7 @@ fn new(owner: &str, name: &str, dimensions: u32) -> NewReduction {
         name: name.to_owned(),
         model: "m".to_owned(),
         dimensions,
-        input_type: None,
+        input_type: InputType::Unspecified,
         corpus: Corpus::Texts(corpus()),
         terms: Terms::default(),
     }

@@ -2,20 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use signalbox_embeddings::{
-    remote::{self, Kind, Remote, RemoteConfig, RemoteError, RemoteModel as _},
-    request::{EmbedError, Embedded},
+    remote::{self, Kind, Remote, RemoteConfig, RemoteError, Terms},
+    request::{EmbedError, Embedded, WhenFull},
 };
 use signalbox_encoder::InputType;
 use signalbox_fault_upstream::{End, FaultUpstream};
+use tokio::task::JoinSet;
 
 /// Far above what any of these takes; only a hang reaches it.
 const HANG: Duration = Duration::from_secs(30);
 
 const KEY: &str = "sk-test-0123456789";
+
+const QUERY: Terms = Terms {
+    input_type: InputType::Query,
+    bulk: false,
+    when_full: WhenFull::Refuse,
+};
 
 fn config(upstream: &FaultUpstream, kind: Kind, model: &str) -> RemoteConfig {
     let base = match kind {
@@ -34,6 +41,15 @@ fn config(upstream: &FaultUpstream, kind: Kind, model: &str) -> RemoteConfig {
     }
 }
 
+/// A model whose provider shortens its vectors.
+fn shortened(upstream: &FaultUpstream, kind: Kind) -> RemoteConfig {
+    RemoteConfig {
+        dimensions: 4,
+        send_dimensions: true,
+        ..config(upstream, kind, "ok")
+    }
+}
+
 fn build(config: &RemoteConfig) -> Remote {
     remote::build("mine", config, |_| Some(KEY.to_owned())).unwrap()
 }
@@ -43,7 +59,8 @@ fn texts(count: usize) -> Vec<String> {
 }
 
 async fn embed(remote: &Remote, texts: &[String]) -> Result<Vec<Embedded>, RemoteError> {
-    remote.embed(texts, InputType::Query, None).await
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    remote.embed(&texts, QUERY).await
 }
 
 async fn ask(kind: Kind, model: &str) -> (FaultUpstream, Result<Vec<Embedded>, RemoteError>) {
@@ -61,8 +78,7 @@ fn bodies(upstream: &FaultUpstream) -> Vec<Value> {
 #[tokio::test]
 async fn openai_is_asked_and_read_as_its_reference_says() {
     let upstream = FaultUpstream::start().await;
-    let remote = build(&config(&upstream, Kind::Openai, "ok"));
-    let found = remote.embed(&texts(2), InputType::Query, Some(4)).await;
+    let found = embed(&build(&shortened(&upstream, Kind::Openai)), &texts(2)).await;
     let found = found.unwrap();
 
     let expected = json!({
@@ -83,8 +99,7 @@ async fn openai_is_asked_and_read_as_its_reference_says() {
 #[tokio::test]
 async fn cohere_is_asked_and_read_as_its_reference_says() {
     let upstream = FaultUpstream::start().await;
-    let remote = build(&config(&upstream, Kind::Cohere, "ok"));
-    let found = remote.embed(&texts(1), InputType::Query, Some(4)).await;
+    let found = embed(&build(&shortened(&upstream, Kind::Cohere)), &texts(1)).await;
     let expected = json!({
         "model": "ok", "texts": ["text number 0"], "input_type": "search_query",
         "embedding_types": ["float"], "truncate": "NONE", "output_dimension": 4,
@@ -146,11 +161,10 @@ async fn a_time_that_is_too_far_off_is_told_at_once() {
     let (upstream, result) = ask(Kind::Cohere, "status=429,retry-after=3600").await;
     let error = result.unwrap_err();
     assert_eq!(upstream.records().len(), 1);
-    let hour = Duration::from_secs(3600);
-    assert_eq!(
-        EmbedError::from(error),
-        EmbedError::Overloaded { retry_after: hour }
-    );
+    let RemoteError::Overloaded { retry_after, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(3600)));
 }
 
 #[tokio::test]
@@ -161,11 +175,10 @@ async fn what_is_wrong_with_a_request_is_said_with_the_texts_and_not_asked_again
     let EmbedError::Invalid { field, fix } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(field, "input[0..=1]");
-    assert!(
-        fix.contains("400") && fix.contains("as it was asked to"),
-        "{fix}"
-    );
+    assert_eq!(field, "input");
+    for part in ["[0] to [1]", "400", "as it was asked to"] {
+        assert!(fix.contains(part), "{fix}");
+    }
 }
 
 #[tokio::test]
@@ -234,11 +247,48 @@ async fn our_own_rate_is_kept_and_told() {
     let remote = build(&config);
     embed(&remote, &texts(1)).await.unwrap();
     let error = embed(&remote, &texts(1)).await.unwrap_err();
-    let EmbedError::Overloaded { retry_after } = error.into() else {
-        panic!("not refused");
+    let RemoteError::Overloaded { retry_after, .. } = error else {
+        panic!("{error:?}");
     };
-    assert!(retry_after > Duration::from_secs(50) && retry_after <= Duration::from_secs(60));
+    let wait = retry_after.unwrap();
+    assert!(wait > Duration::from_secs(50) && wait <= Duration::from_secs(60));
     assert_eq!(upstream.records().len(), 1);
+}
+
+#[tokio::test]
+async fn calls_wait_their_turn_and_one_too_many_is_refused() {
+    let upstream = FaultUpstream::start().await;
+    let config = RemoteConfig {
+        max_concurrent_requests: 1.try_into().unwrap(),
+        max_waiting: 1,
+        ..config(&upstream, Kind::Openai, "stall")
+    };
+    let remote = Arc::new(build(&config));
+    let mut calls = JoinSet::new();
+    for _ in 0..2 {
+        let remote = Arc::clone(&remote);
+        calls.spawn(async move { embed(&remote, &texts(1)).await });
+    }
+    upstream
+        .wait_for(|records| records.len() == 1, HANG)
+        .await
+        .unwrap();
+    let error = embed(&remote, &texts(1)).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Full { .. }), "{error:?}");
+    assert_eq!(upstream.records().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_operator_has_to_mend_is_no_caller_s_fault() {
+    for status in [402, 404] {
+        let (upstream, result) = ask(Kind::Openai, &format!("status={status}")).await;
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, RemoteError::Misconfigured { .. }),
+            "{error:?}"
+        );
+        assert_eq!(upstream.records().len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -2,20 +2,23 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use signalbox_kernels::Mode;
 
 /// The numbers that the linear layers multiply. Everything else (attention's scores,
 /// normalisation, pooling) is in single precision whatever this says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Arithmetic {
     /// Single precision throughout: the model as it was published.
     F32,
-    /// 16-bit whole numbers with exact sums (with AMX, but for their lowest bits): vectors within a cosine of 0.99995 of
-    /// [`Self::F32`]'s, at a multiple of its speed.
+    /// 16-bit whole numbers with exact sums (with AMX, but for their lowest bits): vectors
+    /// within a cosine of 0.99995 of `f32`'s, at a multiple of its speed.
     #[default]
     I16,
-    /// 8-bit whole numbers: vectors within a cosine of 0.99 of [`Self::F32`]'s, with
-    /// half of [`Self::I16`]'s memory for the layers.
+    /// 8-bit whole numbers: vectors within a cosine of 0.99 of `f32`'s, with
+    /// half of `i16`'s memory for the layers.
     Int8,
 }
 

@@ -21,6 +21,18 @@ pub enum InputType {
     Document,
 }
 
+impl InputType {
+    /// The name in configurations and interfaces: `query` or `document`, empty for
+    /// [`Self::Unspecified`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "",
+            Self::Query => "query",
+            Self::Document => "document",
+        }
+    }
+}
+
 /// The texts that a model wants in front; empty where it wants none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

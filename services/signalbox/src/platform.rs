@@ -29,7 +29,8 @@ impl Services {
             .await?;
         let config = settings.embeddings_with_state()?;
         let models_dir = config.models_dir.as_deref().unwrap_or(models_dir);
-        let embeddings = signalbox_embeddings::load(&config, models_dir).await?;
+        let embeddings =
+            signalbox_embeddings::load(&config, models_dir, |name| env::var(name).ok()).await?;
         let embedder = Arc::new(embeddings.clone());
         let jobs = signalbox_embeddings::Jobs::start(&config.jobs, embedder).await?;
         Ok(Self {

@@ -30,5 +30,5 @@ pub use crate::{
     manifest::{Card, Kind, Manifest, Model, ModelFile},
     progress::{Progress, Silent, on_stderr},
     source::{DEFAULT_HUB_URL, PullOptions},
-    store::{Status, Store},
+    store::{Status, Store, checked_sums},
 };

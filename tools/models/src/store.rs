@@ -68,6 +68,26 @@ struct Mark {
     modified_ns: u128,
 }
 
+impl Checked {
+    /// What is noted of this folder; nothing where no pull has been.
+    fn of(folder: &Path) -> Self {
+        let marks = fs::read(folder.join(".ok")).unwrap_or_default();
+        serde_json::from_slice(&marks).unwrap_or_default()
+    }
+}
+
+/// The SHA-256 of each file in a model's folder that a pull has checked and that has
+/// the length and the time of change, to the nanosecond, that it had then. Files that
+/// something else put there are left out. No file of the model is read.
+pub fn checked_sums(folder: &Path) -> BTreeMap<String, String> {
+    let Checked(marks) = Checked::of(folder);
+    let untouched = |(name, mark): (String, Mark)| {
+        let now = Mark::of(&folder.join(&name), &mark.sha256).ok()?;
+        (now == mark).then_some((name, mark.sha256))
+    };
+    marks.into_iter().filter_map(untouched).collect()
+}
+
 impl Mark {
     fn of(path: &Path, sha256: &str) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
@@ -127,8 +147,7 @@ impl Store {
     /// reads no file of the model; [`Store::verify`] does.
     pub fn status(&self, model: &Model) -> Status {
         let folder = self.folder(model);
-        let marks = fs::read(folder.join(".ok")).unwrap_or_default();
-        let Checked(marks) = serde_json::from_slice(&marks).unwrap_or_default();
+        let Checked(marks) = Checked::of(&folder);
         let mut status = Status::Present;
         for file in &model.files {
             let Ok(now) = Mark::of(&folder.join(&file.name), &file.sha256) else {

@@ -7,7 +7,9 @@ mod common;
 use std::{fs, path::Path, time::SystemTime};
 
 use common::{CONFIG, MODEL, Told, WHOLE, failed_sources, manifest, names, only_failure, weights};
-use signalbox_models::{Model, PullOptions, Silent, SourceError, SourceKind, Status, Store};
+use signalbox_models::{
+    Model, PullOptions, Silent, SourceError, SourceKind, Status, Store, checked_sums,
+};
 use tempfile::{TempDir, tempdir};
 
 fn model() -> Model {
@@ -66,6 +68,29 @@ async fn sees_a_changed_a_shortened_and_a_missing_file_without_reading_any() {
     fs::remove_file(&path).unwrap();
     assert_eq!(store.status(&model()), Status::Missing);
     assert_eq!(store.verify(&model()).await.unwrap(), Status::Missing);
+}
+
+#[tokio::test]
+async fn the_sums_of_a_pull_stand_until_a_file_is_touched() {
+    let (_root, store) = pulled().await;
+    let folder = store.folder(&model());
+    let sums = || checked_sums(&folder);
+    let expected = model()
+        .files
+        .into_iter()
+        .map(|file| (file.name, file.sha256));
+    assert_eq!(sums(), expected.collect());
+
+    fs::write(folder.join("other.bin"), "not of the manifest").unwrap();
+    // The same content again, and so the same length; only the time says that it is new.
+    let config = folder.join("config.json");
+    fs::write(&config, CONFIG).unwrap();
+    let file = fs::File::options().write(true).open(&config).unwrap();
+    file.set_modified(SystemTime::now()).unwrap();
+    assert_eq!(sums().into_keys().collect::<Vec<_>>(), ["weights.bin"]);
+
+    fs::remove_file(folder.join(".ok")).unwrap();
+    assert!(sums().is_empty());
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@
 //! for a given text 2^128.
 
 use sha2::{Digest as _, Sha256};
+use signalbox_encoder::InputType;
 
-use crate::request::{InputType, Inputs};
+use crate::request::Inputs;
 
 /// 128 bits that name a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,13 +34,12 @@ impl KeyPrefix {
         model: &str,
         revision: &str,
         dimensions: usize,
-        input_type: Option<InputType>,
+        input_type: InputType,
         options: &str,
     ) -> Self {
         let mut hash = Sha256::new();
         hash.update([VERSION]);
-        let input_type = input_type.map_or("", InputType::as_str);
-        for part in [model, revision, input_type, options] {
+        for part in [model, revision, input_type.as_str(), options] {
             // With their lengths, so that no part can reach into the next.
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -86,28 +86,28 @@ mod tests {
 
     use super::*;
 
-    fn key(model: &str, revision: &str, kind: Option<InputType>, options: &str) -> Key {
+    fn key(model: &str, revision: &str, kind: InputType, options: &str) -> Key {
         KeyPrefix::new(model, revision, 3, kind, options).text("text")
     }
 
     #[test]
     fn everything_that_a_vector_depends_on_changes_its_name() {
         let names = [
-            key("model", "1", None, ""),
-            key("model", "2", None, ""),
-            key("other", "1", None, ""),
-            key("model1", "", None, ""),
-            key("model", "1", Some(InputType::Query), ""),
-            key("model", "1", Some(InputType::Document), ""),
-            key("model", "1", None, "query"),
-            key("model", "1", None, "int8"),
-            KeyPrefix::new("model", "1", 4, None, "").text("text"),
-            KeyPrefix::new("model", "1", 3, None, "").text("texT"),
+            key("model", "1", InputType::Unspecified, ""),
+            key("model", "2", InputType::Unspecified, ""),
+            key("other", "1", InputType::Unspecified, ""),
+            key("model1", "", InputType::Unspecified, ""),
+            key("model", "1", InputType::Query, ""),
+            key("model", "1", InputType::Document, ""),
+            key("model", "1", InputType::Unspecified, "query"),
+            key("model", "1", InputType::Unspecified, "int8"),
+            KeyPrefix::new("model", "1", 4, InputType::Unspecified, "").text("text"),
+            KeyPrefix::new("model", "1", 3, InputType::Unspecified, "").text("texT"),
             // The bytes of `text`, as one token id.
-            KeyPrefix::new("model", "1", 3, None, "").token_ids(&[0x7478_6574]),
+            KeyPrefix::new("model", "1", 3, InputType::Unspecified, "").token_ids(&[0x7478_6574]),
         ];
         let distinct: BTreeSet<Key> = names.into_iter().collect();
         assert_eq!(distinct.len(), names.len());
-        assert_eq!(key("model", "1", None, ""), names[0]);
+        assert_eq!(key("model", "1", InputType::Unspecified, ""), names[0]);
     }
 }

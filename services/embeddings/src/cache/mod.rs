@@ -17,6 +17,8 @@ mod value;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use ::redis::RedisError;
+
 pub use self::{config::CacheConfig, key::KeyPrefix};
 use self::{
     flight::{Flights, Follow, Lead, Part},
@@ -25,13 +27,14 @@ use self::{
     redis::Redis,
 };
 use crate::{
+    redis_client,
     request::{EmbedError, Embedded, Inputs, Priority},
     telemetry::{self, CacheLayer},
 };
 
 /// The configuration of the cache cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("embeddings.cache.redis_url: {0}; as in `redis://user:password@host:6379/0`")]
+#[error("embeddings.cache.{0}")]
 pub struct CacheError(String);
 
 /// Results by their texts. The default is off: everything is computed.
@@ -56,12 +59,14 @@ impl Cache {
             return Ok(Self::default());
         }
         let mut redis = None;
-        let url = config.redis_url.expose();
-        if !url.is_empty() {
+        if !config.redis_url.is_empty() {
             let timeout = Duration::from_millis(config.redis_timeout_ms.max(1));
-            let opened = Redis::new(url, timeout, ttl);
+            let client = redis_client::open(&config.redis_url, &config.redis_tls)
+                .map_err(|error| CacheError(error.to_string()))?;
+            let opened = Redis::new(client, timeout, ttl);
             // The error's own words may hold the URL, and with it a password.
-            redis = Some(opened.map_err(|error| CacheError(format!("{:?}", error.kind())))?);
+            let failed = |error: RedisError| CacheError(format!("redis_url: {:?}", error.kind()));
+            redis = Some(opened.map_err(failed)?);
         }
         Ok(Self {
             on: true,

@@ -66,14 +66,17 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// When the URL is not one of Redis.
-    pub(super) fn new(url: &str, timeout: Duration, ttl: Duration) -> Result<Self, RedisError> {
+    /// When the client cannot be used so.
+    pub(super) fn new(
+        client: Client,
+        timeout: Duration,
+        ttl: Duration,
+    ) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(Some(timeout))
             // The breaker says when to come back.
             .set_number_of_retries(0);
-        let client = Client::open(url)?;
         let shared = Arc::new(Shared {
             connection: ConnectionManager::new_lazy_with_config(client, config)?,
             timeout,

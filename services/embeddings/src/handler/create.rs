@@ -12,7 +12,7 @@ use super::timing;
 use crate::{
     engine::Engine,
     output::{Dtype, Encoding, Output, Written},
-    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, InputType, Inputs, Terms},
+    request::{EmbedError, EmbedRequest, EmbedResponse, Embedded, Inputs, Terms, parse_input_type},
 };
 
 /// An answer with more vectors is written on a thread that may block.
@@ -60,7 +60,7 @@ fn from_proto(request: CreateEmbeddingsRequest) -> Result<EmbedRequest, EmbedErr
         (_, tokens) => Inputs::TokenIds(tokens.into_iter().map(|array| array.ids).collect()),
     };
     Ok(EmbedRequest {
-        input_type: InputType::parse(&request.input_type)?,
+        input_type: parse_input_type(&request.input_type)?,
         dimensions: request.dimensions,
         reduction: request.reduction,
         user: request.user,

@@ -9,7 +9,7 @@ use signalbox_proto::embeddings::v1::{
 use crate::{
     engine::Engine,
     reduce::{self, Corpus, NewReduction, Reduction},
-    request::{EmbedError, InputType, Terms},
+    request::{EmbedError, Terms, parse_input_type},
 };
 
 pub(super) async fn create(
@@ -33,7 +33,7 @@ pub(super) async fn create(
         name: request.name,
         model: request.model,
         dimensions: request.dimensions,
-        input_type: InputType::parse(&request.input_type)?,
+        input_type: parse_input_type(&request.input_type)?,
         corpus,
         terms,
     };

@@ -18,7 +18,7 @@ use tonic::Status;
 use super::error::api_error;
 use crate::{
     engine::Engine,
-    request::{EmbedError, EmbedRequest, Embedded, Inputs, Terms, WhenFull},
+    request::{EmbedError, EmbedRequest, Embedded, Inputs, Priority, Terms, WhenFull},
     scheduler::{BulkPlace, estimate},
 };
 
@@ -128,7 +128,8 @@ impl Call {
     }
 
     async fn compute(&self, item: Item) -> Result<Embedded, EmbedError> {
-        let place = match item.is_bulk {
+        // A place is one among those who share the processor.
+        let place = match item.is_bulk && !self.engine.is_remote(&item.model) {
             true => Some(
                 self.place
                     .get_or_try_init(|| self.engine.bulk_place())
@@ -140,6 +141,10 @@ impl Call {
         let request = EmbedRequest {
             terms: Terms {
                 place: place.cloned(),
+                priority: match item.is_bulk {
+                    true => Priority::Bulk,
+                    false => self.terms.priority,
+                },
                 ..self.terms.clone()
             },
             ..EmbedRequest::new(item.model, inputs)

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signalbox_chassis::config::Secret;
 
+use crate::redis_client::RedisTls;
+
 /// The jobs of the Embeddings service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -72,7 +74,7 @@ pub enum StoreConfig {
         path: Option<PathBuf>,
     },
     /// In Redis, with Kafka handing the work to as many processes as there are.
-    Distributed(DistributedConfig),
+    Distributed(Box<DistributedConfig>),
 }
 
 impl Default for StoreConfig {
@@ -85,9 +87,12 @@ impl Default for StoreConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistributedConfig {
-    /// Redis, as `redis://host:6379/0`. What it holds must survive its restart: run it
-    /// with `appendonly yes`.
+    /// Redis, as `redis://host:6379/0`, or `rediss://` for TLS. What it holds must
+    /// survive its restart: run it with `appendonly yes`.
     pub redis_url: Secret,
+    /// Certificates for a `rediss://` address.
+    #[serde(default)]
+    pub redis_tls: RedisTls,
     /// What every key of ours in Redis begins with. The braces keep all of them on one
     /// node of a Redis cluster.
     #[serde(default = "default_prefix")]
@@ -117,6 +122,9 @@ pub struct KafkaConfig {
     /// time.
     #[serde(default = "default_partitions")]
     pub partitions: NonZeroU32,
+    /// Name and password, for brokers that ask for them (SASL, mechanism PLAIN).
+    #[serde(default)]
+    pub sasl: Option<SaslConfig>,
     /// Further properties of librdkafka for every connection, by their own names, such
     /// as `client.id`.
     #[serde(default)]
@@ -125,6 +133,17 @@ pub struct KafkaConfig {
     /// `session.timeout.ms`.
     #[serde(default)]
     pub consumer_properties: BTreeMap<String, String>,
+}
+
+/// A name and a password. They cross the network as they are: the client has no TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SaslConfig {
+    /// The name.
+    pub username: String,
+    /// The password. A file may leave it to the environment, which is laid over it.
+    #[serde(default)]
+    pub password: Secret,
 }
 
 fn default_topic() -> String {
@@ -168,6 +187,18 @@ mod tests {
         assert_eq!(store.kafka.topic, "signalbox.embeddings.jobs");
         assert_eq!(store.redis_url.expose(), "redis://r");
         assert!(!format!("{store:?}").contains("redis://r"));
+    }
+
+    #[test]
+    fn a_password_may_come_later_and_is_not_shown() {
+        let sasl: SaslConfig = serde_json::from_value(json!({"username": "me"})).unwrap();
+        assert!(sasl.password.is_empty());
+        let sasl = SaslConfig {
+            password: Secret::new("hunter2"),
+            ..sasl
+        };
+        let shown = format!("{sasl:?} {}", serde_json::to_string(&sasl).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

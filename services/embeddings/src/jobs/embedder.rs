@@ -12,11 +12,18 @@ use tokio::time;
 use super::job::{ItemError, ItemResult};
 use crate::{
     engine::Engine,
+    remote::RemoteError,
     request::{EmbedError, EmbedRequest, Inputs, Priority, Terms, WhenFull},
 };
 
 /// Longest that an overloaded engine is left alone, whatever it asks for.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// First wait for a provider that fails; doubles up to [`MAX_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Waits in a row, five minutes in all, after which a provider is given up.
+const MAX_WAITS: u32 = 14;
 
 /// Why a whole chunk was not embedded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +34,9 @@ pub enum ChunkError {
     /// The engine failed on every text, which says more of the engine than of them.
     #[error("embedding failed on every text of a chunk")]
     Failed,
+    /// The model's provider cannot be used, though it was waited for.
+    #[error("{0}")]
+    Remote(String),
     /// The engine is stopping.
     #[error("the engine is stopping")]
     Stopping,
@@ -90,6 +100,7 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
         ..Terms::default()
     };
     let (asked, mut failures) = (whole.len(), 0);
+    let mut waits = 0;
     let mut groups = vec![whole];
     while let Some(mut group) = groups.pop() {
         if group.is_empty() {
@@ -102,6 +113,7 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
         };
         match engine.embed(request).await {
             Ok(response) if response.data.len() == group.len() => {
+                waits = 0;
                 for (item, embedded) in group.into_iter().zip(response.data) {
                     results[item] = Ok(embedded.vector);
                 }
@@ -114,6 +126,18 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
                 time::sleep(retry_after.min(MAX_WAIT)).await;
                 groups.push(group);
             }
+            Err(EmbedError::Remote(error)) => match patience(&error, waits) {
+                Some(wait) => {
+                    time::sleep(wait).await;
+                    // A provider that asks for time is there.
+                    waits = match error {
+                        RemoteError::Overloaded { .. } => 0,
+                        _ => waits + 1,
+                    };
+                    groups.push(group);
+                }
+                None => return Err(ChunkError::Remote(error.to_string())),
+            },
             // The engine says which one it was.
             Err(EmbedError::Invalid { field, fix })
                 if group.len() == 1 || place(&field, group.len()).is_some() =>
@@ -149,6 +173,19 @@ async fn embed_apart(engine: &Engine, chunk: Chunk<'_>) -> Result<Vec<ItemResult
     }
 }
 
+/// How long a provider that failed is left alone after so many waits in a row; `None`
+/// when it is given up. The texts are not to blame, so they are not tried apart.
+fn patience(error: &RemoteError, waits: u32) -> Option<Duration> {
+    match error {
+        RemoteError::Unauthorized { .. } | RemoteError::Misconfigured { .. } => None,
+        RemoteError::Overloaded { retry_after, .. } => {
+            Some(retry_after.unwrap_or(FIRST_WAIT).min(MAX_WAIT))
+        }
+        _ if waits >= MAX_WAITS => None,
+        _ => Some((FIRST_WAIT * 2_u32.saturating_pow(waits)).min(MAX_WAIT)),
+    }
+}
+
 /// Which text of a request `input[3]` names.
 fn place(field: &str, count: usize) -> Option<usize> {
     let index = field.strip_prefix("input[")?.strip_suffix(']')?;
@@ -173,14 +210,13 @@ mod tests {
         atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 
-    use signalbox_encoder::{TokenIdError, Tokenized};
+    use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 
     use super::*;
     use crate::{
         EmbeddingsConfig,
         cache::CacheConfig,
         model::{Encoded, Model, ModelCard},
-        request::InputType,
     };
 
     const MAX_BYTES: usize = 1_000;
@@ -191,7 +227,7 @@ mod tests {
     }
 
     impl Model for Lengths {
-        fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+        fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
             Ok(Tokenized::new(text.bytes().map(u32::from).collect(), false))
         }
 
@@ -248,6 +284,42 @@ mod tests {
             caller: "alice",
             model,
             texts,
+        }
+    }
+
+    #[test]
+    fn a_provider_that_fails_is_waited_for_and_one_that_refuses_us_is_not() {
+        let model = || "m".to_owned();
+        let detail = || "because".to_owned();
+        let failed = RemoteError::Failed {
+            model: model(),
+            detail: detail(),
+        };
+        let waits = (0..).map_while(|waits| patience(&failed, waits));
+        let waits: Vec<Duration> = waits.collect();
+        assert_eq!(waits[0], FIRST_WAIT);
+        assert!(waits.iter().all(|wait| *wait <= MAX_WAIT));
+        let all: Duration = waits.iter().sum();
+        assert_eq!(all.as_secs() / 60, 5);
+        let overloaded = |seconds| RemoteError::Overloaded {
+            model: model(),
+            detail: detail(),
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        // As often as it asks for time.
+        assert_eq!(
+            patience(&overloaded(7), 1_000),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(patience(&overloaded(3_600), 0), Some(MAX_WAIT));
+        for refused in [
+            RemoteError::Unauthorized { model: model() },
+            RemoteError::Misconfigured {
+                model: model(),
+                detail: detail(),
+            },
+        ] {
+            assert_eq!(patience(&refused, 0), None);
         }
     }
 

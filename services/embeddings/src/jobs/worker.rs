@@ -73,6 +73,9 @@ impl Worker {
                 let reason = format!("model `{name}` is not loaded on the worker");
                 self.store.fail(claim, &reason).await
             }
+            Err(Undone::Failed(ChunkError::Remote(reason))) => {
+                self.store.fail(claim, &reason).await
+            }
             Err(Undone::Stopped | Undone::Lost | Undone::Failed(_)) => {
                 self.store.release(claim).await
             }
@@ -226,6 +229,7 @@ mod tests {
     struct Bench {
         store: Arc<EmbeddedStore>,
         spec: JobSpec,
+        embedder: Arc<Scripted>,
         stop: watch::Sender<bool>,
     }
 
@@ -249,14 +253,20 @@ mod tests {
             let texts = vec!["a".to_owned(), String::new()];
             store.create(spec.clone(), texts, 9).await.unwrap();
             let (stop, stopped) = watch::channel(false);
+            let embedder = Arc::new(Scripted(Mutex::new(steps)));
             let worker = Worker {
                 store: Arc::clone(&store) as Arc<dyn JobStore>,
-                embedder: Arc::new(Scripted(Mutex::new(steps))),
+                embedder: Arc::clone(&embedder) as Arc<dyn Embedder>,
                 lease: LEASE,
                 stopped,
             };
             tokio::spawn(worker.run());
-            Self { store, spec, stop }
+            Self {
+                store,
+                spec,
+                embedder,
+                stop,
+            }
         }
 
         async fn ended(&self) -> Job {
@@ -303,6 +313,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_provider_that_is_given_up_fails_the_job_in_its_own_words() {
+        let gone = ChunkError::Remote("the provider of m cannot be reached".to_owned());
+        let job = Bench::start(vec![Step::Fail(gone)]).await.ended().await;
+        assert_eq!(job.progress.state, JobState::Failed);
+        assert_eq!(job.progress.error, "the provider of m cannot be reached");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_job_that_is_cancelled_frees_its_worker() {
         let bench = Bench::start(vec![Step::Hang]).await;
         while bench.store.open_jobs().await.unwrap().running == 0 {
@@ -324,7 +342,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_is_stopped_gives_its_chunk_back() {
         let bench = Bench::start(vec![Step::Hang]).await;
-        while bench.store.open_jobs().await.unwrap().running == 0 {
+        // It has the chunk: a claim that is not answered yet is nobody's to give back.
+        while !bench.embedder.0.lock().unwrap().is_empty() {
             time::sleep(Duration::from_millis(100)).await;
         }
         bench.stop.send_replace(true);

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use signalbox_encoder::InputType;
 use tokio::task;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     engine::Engine,
     model::ModelCard,
-    request::{EmbedError, EmbedRequest, InputType, Inputs, Terms},
+    request::{EmbedError, EmbedRequest, Inputs, Terms},
 };
 
 /// What a refused caller is told to wait.
@@ -42,7 +43,7 @@ pub struct NewReduction {
     /// Length of the vectors that come out.
     pub dimensions: u32,
     /// What the texts are for.
-    pub input_type: Option<InputType>,
+    pub input_type: InputType,
     /// What it is fitted to.
     pub corpus: Corpus,
     /// How urgently the texts are embedded.

@@ -92,7 +92,7 @@ mod tests {
     fn a_request_is_what_the_reference_says() {
         let request = |input_type, dimensions| {
             let batch = Batch {
-                texts: &["a".to_owned()],
+                texts: &["a"],
                 input_type,
                 dimensions,
             };

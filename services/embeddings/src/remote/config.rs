@@ -17,7 +17,7 @@ use super::Kind;
 pub struct RemoteConfig {
     /// Whose interface it is.
     pub kind: Kind,
-    /// The provider's name of the model, as in `text-embedding-3-small`.
+    /// The provider's name of the model, as in `text-embedding-3-small`. Required.
     pub model: String,
     /// The URL that the interface's path is added to. The provider's own when absent:
     /// `https://api.openai.com/v1` or `https://api.cohere.com`.
@@ -27,9 +27,13 @@ pub struct RemoteConfig {
     /// The file that holds the API key, such as a mounted secret. Without this and
     /// `api_key_env` no key is sent.
     pub api_key_file: Option<PathBuf>,
-    /// Length of the model's vectors.
+    /// Length of the vectors that come back. Required.
     pub dimensions: u32,
-    /// Shorter lengths that the model can be asked for.
+    /// Ask the provider for vectors of `dimensions`, where the model's own are longer and
+    /// it can shorten them.
+    pub send_dimensions: bool,
+    /// Shorter lengths that the model was trained for; callers may ask for any from the
+    /// least of these, and get the leading numbers, scaled to length 1.
     pub matryoshka_dimensions: Vec<u32>,
     /// Longest input in tokens, told to callers that list models. A longer one is
     /// refused by the provider.
@@ -41,8 +45,10 @@ pub struct RemoteConfig {
     /// Most bytes of text in one request. No token is shorter than a byte, so 300,000
     /// keep `OpenAI`'s limit of 300,000 tokens whatever the texts are.
     pub max_batch_bytes: NonZeroUsize,
-    /// Most requests on their way at a time.
+    /// Most requests on their way at a time. Jobs and large calls have half of these.
     pub max_concurrent_requests: NonZeroUsize,
+    /// Calls that may wait for these; one more is refused with `RESOURCE_EXHAUSTED`.
+    pub max_waiting: usize,
     /// Most requests that are begun in a minute. No limit when absent.
     pub requests_per_minute: Option<NonZeroU32>,
     /// How often a request that failed in passing is sent again.
@@ -52,7 +58,8 @@ pub struct RemoteConfig {
     pub retry_delay_ms: u64,
     /// Most milliseconds for a connection, name lookup and TLS included.
     pub connect_timeout_ms: u64,
-    /// Most milliseconds for all requests and retries of one call.
+    /// Most milliseconds for all requests and retries of one call; of a job or a large
+    /// call, for each request.
     pub timeout_ms: u64,
     /// Most bytes of an answer.
     pub max_response_bytes: usize,
@@ -66,17 +73,19 @@ impl Default for RemoteConfig {
         const ONE: NonZeroUsize = NonZeroUsize::MIN;
         Self {
             kind: Kind::Openai,
-            model: "text-embedding-3-small".to_owned(),
+            model: String::new(),
             base_url: None,
             api_key_env: None,
             api_key_file: None,
-            dimensions: 1536,
+            dimensions: 0,
+            send_dimensions: false,
             matryoshka_dimensions: Vec::new(),
             max_input_tokens: 8192,
             license: "proprietary".to_owned(),
             max_batch: None,
             max_batch_bytes: ONE.saturating_add(299_999),
             max_concurrent_requests: ONE.saturating_add(7),
+            max_waiting: 512,
             requests_per_minute: None,
             max_retries: 3,
             retry_delay_ms: 500,

@@ -1,51 +1,36 @@
 //! Models that other companies run: texts go out over HTTP, vectors come back.
 //!
-//! What every such service has in common is done once, in `client`: batches, retries,
-//! rates, limits of time and size. A provider is one file that knows its JSON, and one
-//! line in [`Kind`].
+//! What every such service has in common is done once: `setup` checks what configuration
+//! says, `room` lets calls in, `client` sends batches and sends them again, `attempt` is
+//! one of these exchanges. A provider is one file that knows its JSON, and one line in
+//! [`Kind`].
 //!
 //! Texts leave this machine. So a remote model exists only where configuration names
 //! one, requests go to the configured host and to no other, and the key is named (an
 //! environment variable or a file) and never written down.
 
+mod attempt;
+mod batches;
 mod client;
 mod cohere;
 mod config;
 mod error;
 mod openai;
 mod retry;
+mod room;
+mod setup;
 
-use std::{future::Future, path::Path, pin::Pin};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signalbox_encoder::InputType;
 
 pub use self::{
-    client::Remote,
+    client::{Remote, Terms},
     config::RemoteConfig,
     error::{RemoteConfigError, RemoteError},
 };
-use crate::request::Embedded;
-
-/// The future of [`RemoteModel::embed`].
-pub type EmbedFuture<'a> =
-    Pin<Box<dyn Future<Output = Result<Vec<Embedded>, RemoteError>> + Send + 'a>>;
-
-/// A model behind a network.
-pub trait RemoteModel: Send + Sync {
-    /// Embeds the texts, in order: vectors `[dimensions]` of length 1. Dropping the
-    /// future gives up the requests that are on their way.
-    ///
-    /// The provider counts the tokens of a request, not of a text: each text's tokens
-    /// are its share by length, and only their sum is the provider's.
-    fn embed<'a>(
-        &'a self,
-        texts: &'a [String],
-        input_type: InputType,
-        dimensions: Option<u32>,
-    ) -> EmbedFuture<'a>;
-}
 
 /// The providers. A new one is one file and one line here, and one in `api`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -90,7 +75,7 @@ trait Api: Send + Sync {
 
 /// What one request asks.
 struct Batch<'a> {
-    texts: &'a [String],
+    texts: &'a [&'a str],
     input_type: InputType,
     dimensions: Option<u32>,
 }

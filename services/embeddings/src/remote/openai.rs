@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_request_is_what_the_reference_says() {
         let batch = Batch {
-            texts: &["a".to_owned(), "b".to_owned()],
+            texts: &["a", "b"],
             input_type: InputType::Query,
             dimensions: Some(256),
         };

@@ -30,7 +30,7 @@ pub use self::{admission::BulkPlace, phases::Phases};
 pub(crate) use self::{
     admission::Limits,
     line::ModelId,
-    submit::{Submission, estimate},
+    submit::{Computed, Submission, estimate},
 };
 use crate::{model::Model, request::EmbedError};
 

@@ -10,7 +10,8 @@ pub struct Phases {
     pub queue: Duration,
     /// Work of tokenising all its texts.
     pub tokenize: Duration,
-    /// From its first batch's beginning to its last one's end.
+    /// From its first batch's beginning to its last one's end; of a remote model, all of
+    /// its requests.
     pub infer: Duration,
     /// Work of pooling in its batches, where the model measures it apart; part of
     /// `infer`.

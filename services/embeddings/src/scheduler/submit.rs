@@ -6,7 +6,7 @@
 
 use std::{mem, ops::Range, sync::Arc, time::Duration};
 
-use signalbox_encoder::Tokenized;
+use signalbox_encoder::{InputType, Tokenized};
 use tokio::{
     sync::{AcquireError, mpsc},
     task::{self, JoinError},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     model::Model,
-    request::{EmbedError, Embedded, InputType, Inputs, Priority, Terms},
+    request::{EmbedError, Embedded, Inputs, Priority, Terms},
 };
 
 /// Batches of one request that are in line or at work for each thread. One is at work,
@@ -51,7 +51,7 @@ pub(crate) struct Submission {
     /// The request's inputs.
     pub(crate) inputs: Arc<Inputs>,
     /// What they are for.
-    pub(crate) input_type: Option<InputType>,
+    pub(crate) input_type: InputType,
     /// Positions of the inputs to compute; all when absent. An answer found elsewhere
     /// needs no second one.
     pub(crate) select: Option<Vec<usize>>,

@@ -25,7 +25,7 @@ fn models_dir() -> PathBuf {
 pub(crate) async fn engine() -> Engine {
     static ENGINE: OnceCell<Engine> = OnceCell::const_new();
     let start = || async {
-        load(&EmbeddingsConfig::default(), &models_dir())
+        load(&EmbeddingsConfig::default(), &models_dir(), |_| None)
             .await
             .expect("the model loads")
     };

@@ -18,9 +18,9 @@ use signalbox_embeddings::{
     cache::CacheConfig,
     jobs::JobsConfig,
     model::{Encoded, Model, ModelCard},
-    request::{EmbedError, EmbedRequest, InputType, Inputs},
+    request::{EmbedError, EmbedRequest, Inputs},
 };
-use signalbox_encoder::{TokenIdError, Tokenized};
+use signalbox_encoder::{InputType, TokenIdError, Tokenized};
 use tokio::sync::mpsc;
 
 pub(crate) fn card(name: &str) -> ModelCard {
@@ -96,7 +96,7 @@ fn words(batch: &[Tokenized]) -> Vec<String> {
 pub(crate) struct Instantly;
 
 impl Model for Instantly {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(bytes(text))
     }
 
@@ -113,7 +113,7 @@ impl Model for Instantly {
 pub(crate) struct Broken;
 
 impl Model for Broken {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(bytes(text))
     }
 
@@ -193,7 +193,7 @@ impl Gated {
 }
 
 impl Model for Gated {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         *self.tokenized.lock().unwrap() += 1;
         Ok(bytes(text))
     }
@@ -223,7 +223,7 @@ impl Model for Gated {
 pub(crate) struct Slow;
 
 impl Model for Slow {
-    fn tokenize(&self, text: &str, _: Option<InputType>) -> Result<Tokenized, EmbedError> {
+    fn tokenize(&self, text: &str, _: InputType) -> Result<Tokenized, EmbedError> {
         Ok(bytes(text))
     }
 

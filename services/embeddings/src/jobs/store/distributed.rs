@@ -64,7 +64,8 @@ impl DistributedStore {
         works: bool,
         clock: Clock,
     ) -> Result<Self, JobError> {
-        let state = RedisState::connect(&config.redis_url, &config.redis_prefix).await?;
+        let state =
+            RedisState::connect(&config.redis_url, &config.redis_tls, &config.redis_prefix).await?;
         let sender = Sender::connect(&config.kafka).await?;
         let receiver = works.then(|| Receiver::join(&config.kafka)).transpose()?;
         Ok(Self {

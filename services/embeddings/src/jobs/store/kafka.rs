@@ -71,6 +71,13 @@ fn client(
     for (key, value) in defaults {
         client.set(*key, *value);
     }
+    if let Some(sasl) = &config.sasl {
+        client
+            .set("security.protocol", "sasl_plaintext")
+            .set("sasl.mechanism", "PLAIN")
+            .set("sasl.username", &sasl.username)
+            .set("sasl.password", sasl.password.expose());
+    }
     for (key, value) in config.properties.iter().chain(own) {
         client.set(key, value);
     }
@@ -302,6 +309,7 @@ mod tests {
             topic: "t".to_owned(),
             group: "g".to_owned(),
             partitions: std::num::NonZeroU32::MIN,
+            sasl: None,
             properties: BTreeMap::new(),
             consumer_properties: [("session.timeout.ms".to_owned(), "7000".to_owned())].into(),
         };

@@ -10,17 +10,20 @@
 use std::{collections::HashMap, time::Duration};
 
 use ::redis::{
-    AsyncCommands as _, Client, FromRedisValue, RedisError, ScriptInvocation,
+    AsyncCommands as _, FromRedisValue, RedisError, ScriptInvocation,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use signalbox_chassis::config::Secret;
 
 use self::scripts::Scripts;
 use super::{Created, OpenJobs, items_in, not_found, pack_chunks};
-use crate::jobs::{
-    error::JobError,
-    job::{Counts, ItemResult, Job, JobId, JobSpec, JobState, Progress, UnixMs},
-    record,
+use crate::{
+    jobs::{
+        error::JobError,
+        job::{Counts, ItemResult, Job, JobId, JobSpec, JobState, Progress, UnixMs},
+        record,
+    },
+    redis_client::{self, RedisTls},
 };
 
 mod scripts;
@@ -56,11 +59,12 @@ fn store(error: RedisError) -> JobError {
 }
 
 impl RedisState {
-    pub(super) async fn connect(url: &Secret, prefix: &str) -> Result<Self, JobError> {
-        // The error of a bad address may repeat it, password and all.
-        let client = Client::open(url.expose()).map_err(|_| {
-            JobError::Store("redis_url is no address such as redis://host:6379/0".to_owned())
-        })?;
+    pub(super) async fn connect(
+        url: &Secret,
+        tls: &RedisTls,
+        prefix: &str,
+    ) -> Result<Self, JobError> {
+        let client = redis_client::open(url, tls).map_err(JobError::store)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER));
