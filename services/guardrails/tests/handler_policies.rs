@@ -446,14 +446,16 @@ async fn a_policy_of_the_configuration_stands_beside_or_in_place_of_a_built_in_o
     assert_eq!(actions, [Action::Flag, Action::Block, Action::Allow]);
 }
 
+type Change = fn(&mut GuardrailsConfig);
+
 #[test]
 fn a_configuration_that_cannot_be_used_is_refused_by_its_field() {
-    let refused = |change: fn(&mut GuardrailsConfig)| {
+    let refused = |change: Change| {
         let mut config = GuardrailsConfig::default();
         change(&mut config);
         Engine::new(&config).unwrap_err().to_string()
     };
-    let cases: [(fn(&mut GuardrailsConfig), &str); 8] = [
+    let cases: [(Change, &str); 8] = [
         (
             |it| {
                 it.policies = vec![profile("a"), profile("a")];

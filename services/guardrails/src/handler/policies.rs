@@ -11,6 +11,8 @@ use super::convert;
 use crate::{
     control::RestoreError,
     custom::{DenySpec, RecognizerSpec},
+    detector::registry,
+    engine::Engine,
     operator::{OperatorSpec, Scope},
     policy::{Direction, Plan, PlanError, Policies, Profile, Terms, spec::CoverageSpec},
     protect::ProtectError,
@@ -145,7 +147,7 @@ pub(super) fn direction(direction: Direction) -> proto::Direction {
 }
 
 /// A profile as `ListPolicies` shows it.
-pub(super) fn policy(profile: &Profile) -> proto::Policy {
+pub(super) fn policy(profile: &Profile, engine: &Engine) -> proto::Policy {
     let (default_operator, operators) = profile.operator_specs();
     let rules = |way: Direction| {
         let rules = profile.rules(way);
@@ -166,15 +168,17 @@ pub(super) fn policy(profile: &Profile) -> proto::Policy {
         detectors: item.detectors.clone(),
         note: item.note.clone(),
     };
+    let detectors = profile.detector_names().unwrap_or_else(|| {
+        let all = registry::ALL.iter().enumerate();
+        all.filter(|(at, _)| engine.is_default_on(*at))
+            .map(|(_, detector)| detector.name)
+            .collect()
+    });
     proto::Policy {
         name: profile.name().to_owned(),
         description: profile.description().to_owned(),
         version: profile.version().to_owned(),
-        detectors: profile
-            .detector_names()
-            .into_iter()
-            .map(Into::into)
-            .collect(),
+        detectors: detectors.into_iter().map(Into::into).collect(),
         classifiers: profile.classifiers().map(Into::into).collect(),
         recognizers: profile.recognizer_names().map(Into::into).collect(),
         not_available: profile.pending().to_vec(),
@@ -211,6 +215,7 @@ pub(super) fn protect_error(error: ProtectError) -> ApiError {
         ProtectError::Vault(error) => vault_error(error),
         ProtectError::SessionId => ApiError::invalid_field("session_id", error.to_string()),
         ProtectError::Ambiguous => ApiError::invalid_field("operators", error.to_string()),
+        ProtectError::Aborted => ApiError::internal(error.to_string()),
         ProtectError::Contended => ApiError::new(
             Code::Aborted,
             "SESSION_CONTENDED",

@@ -44,7 +44,7 @@ pub(super) struct Sealed {
 
 /// The session's name under the key in use.
 pub(super) fn name(keys: &TenantKeys, session: &str) -> SessionName {
-    named(&keys.hmac(Use::VaultName), session)
+    named(keys.hmac(Use::VaultName), session)
 }
 
 /// The session's names under all keys, that of the one in use first.
@@ -63,7 +63,7 @@ fn named(key: &hmac::Key, session: &str) -> SessionName {
 /// The name follows from the surrogate, so that a store sees a surrogate that is used
 /// twice.
 fn entry_name(keys: &TenantKeys, session: &SessionName, surrogate: &str) -> EntryName {
-    let mut context = hmac::Context::with_key(&keys.hmac(Use::VaultName));
+    let mut context = hmac::Context::with_key(keys.hmac(Use::VaultName));
     context.update(session);
     context.update(surrogate.as_bytes());
     let mut name = EntryName::default();
