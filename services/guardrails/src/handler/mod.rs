@@ -224,6 +224,7 @@ impl GuardrailsService for Handler {
             .run(text.len(), move |_| Ok(restorer.restore(&text)))
             .await?;
         control.audit().restored(&asker, restored);
+        let restored = u32::try_from(restored).unwrap_or(u32::MAX);
         Ok(Response::new(RestoreTextResponse { text, restored }))
     }
 

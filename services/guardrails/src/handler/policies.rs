@@ -77,10 +77,15 @@ fn recognizer(custom: proto::CustomRecognizer) -> RecognizerSpec {
         name: custom.name,
         patterns: custom.patterns,
         context: custom.context,
-        score: custom.score.unwrap_or(0.6),
-        context_score: custom.context_score.unwrap_or(0.9),
+        score: or(custom.score, 0.6),
+        context_score: or(custom.context_score, 0.9),
         validator: custom.validator,
     }
+}
+
+/// On the wire 0 says nothing.
+fn or(score: f64, usual: f64) -> f64 {
+    if score == 0.0 { usual } else { score }
 }
 
 fn deny(list: proto::DenyList) -> DenySpec {
@@ -88,7 +93,7 @@ fn deny(list: proto::DenyList) -> DenySpec {
         name: list.name,
         terms: list.terms,
         case_sensitive: list.case_sensitive,
-        score: list.score.unwrap_or(1.0),
+        score: or(list.score, 1.0),
     }
 }
 
@@ -117,9 +122,18 @@ fn operator_spec(name: &str, operator: proto::Operator) -> Result<OperatorSpec, 
     };
     Ok(OperatorSpec {
         operator: operator.operator,
-        keep_last: operator.keep_last,
+        keep_last: match (operator.keep_none, operator.keep_last) {
+            (true, 0) => Some(0),
+            (true, _) => {
+                return Err(ApiError::invalid_field(
+                    field("keep_none"),
+                    "contradicts `keep_last`; leave one of them out",
+                ));
+            }
+            (false, keep) => (keep > 0).then_some(keep),
+        },
         mask_character,
-        length: operator.length,
+        length: (operator.length > 0).then_some(operator.length),
         consistent_within,
     })
 }
@@ -131,9 +145,10 @@ fn operator(spec: &OperatorSpec) -> proto::Operator {
     };
     proto::Operator {
         operator: spec.operator.clone(),
-        keep_last: spec.keep_last,
+        keep_last: spec.keep_last.unwrap_or_default(),
+        keep_none: spec.keep_last == Some(0),
         mask_character: spec.mask_character.map(String::from).unwrap_or_default(),
-        length: spec.length,
+        length: spec.length.unwrap_or_default(),
         consistent_within: spec.consistent_within.map(scope).unwrap_or_default(),
     }
 }
