@@ -23,6 +23,10 @@ use crate::{
 const FULL_RETRY: std::time::Duration = std::time::Duration::from_secs(30);
 /// `ErrorInfo.reason` of a vault without room.
 const VAULT_FULL: &str = "VAULT_FULL";
+/// `ErrorInfo.reason` of a session that holds as much as it may.
+const SESSION_FULL: &str = "SESSION_FULL";
+/// `ErrorInfo.reason` of a session that others kept changing.
+const SESSION_CONTENDED: &str = "SESSION_CONTENDED";
 /// `ErrorInfo.reason` of a vault whose store does not answer.
 const VAULT_UNAVAILABLE: &str = "VAULT_UNAVAILABLE";
 
@@ -233,7 +237,7 @@ pub(super) fn protect_error(error: ProtectError) -> ApiError {
         ProtectError::Aborted => ApiError::internal(error.to_string()),
         ProtectError::Contended => ApiError::new(
             Code::Aborted,
-            "SESSION_CONTENDED",
+            SESSION_CONTENDED,
             format!("{error}; send the request again"),
         ),
     }
@@ -242,7 +246,7 @@ pub(super) fn protect_error(error: ProtectError) -> ApiError {
 fn vault_error(error: VaultError) -> ApiError {
     match error {
         VaultError::SessionFull { .. } => {
-            ApiError::exhausted(VAULT_FULL, error.to_string(), FULL_RETRY)
+            ApiError::new(Code::ResourceExhausted, SESSION_FULL, error.to_string())
         }
         VaultError::Full => ApiError::exhausted(VAULT_FULL, error.to_string(), FULL_RETRY),
         cause => {
