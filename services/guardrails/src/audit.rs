@@ -160,10 +160,14 @@ impl Audit {
             return;
         }
         let key = asker.keys.hmac(Use::Audit);
-        let mut counts = BTreeMap::new();
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for finding in findings {
-            *counts.entry(finding.kind.to_string()).or_insert(0) += 1;
+            *counts.entry(&finding.kind).or_default() += 1;
         }
+        let counts = counts.into_iter();
+        let counts = counts
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .collect();
         let values: Vec<AuditValue> = findings
             .iter()
             .zip(&decision.each)
@@ -172,7 +176,7 @@ impl Audit {
                 r#type: finding.kind.to_string(),
                 action: action.as_str(),
                 hash: hash(
-                    &key,
+                    key,
                     &finding.kind,
                     &text[finding.start_byte..finding.end_byte],
                 ),

@@ -6,7 +6,10 @@
 //! configured key is the one in use; the others only read what was written under them, so
 //! that a key is changed by putting a new one in front.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _, aead::Payload};
 use ring::{
@@ -85,6 +88,8 @@ pub(crate) enum Use {
 }
 
 impl Use {
+    const COUNT: usize = 6;
+
     fn label(self) -> &'static [u8] {
         match self {
             Self::Hash => b"hash/",
@@ -153,6 +158,7 @@ impl Keyring {
         TenantKeys {
             ring: Arc::clone(self),
             tenant: tenant.into(),
+            derived: Arc::default(),
         }
     }
 }
@@ -184,6 +190,17 @@ impl Master {
 pub(crate) struct TenantKeys {
     ring: Arc<Keyring>,
     tenant: Arc<str>,
+    derived: Arc<Derived>,
+}
+
+/// Keys under the one in use, by [`Use`]; a text may hold many values.
+#[derive(Default)]
+struct Derived([OnceLock<hmac::Key>; Use::COUNT]);
+
+impl fmt::Debug for Derived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Derived")
+    }
 }
 
 impl TenantKeys {
@@ -198,8 +215,8 @@ impl TenantKeys {
     }
 
     /// A key for HMAC-SHA-256 under the key in use.
-    pub(crate) fn hmac(&self, purpose: Use) -> hmac::Key {
-        self.hmac_of(0, purpose)
+    pub(crate) fn hmac(&self, purpose: Use) -> &hmac::Key {
+        self.derived.0[purpose as usize].get_or_init(|| self.hmac_of(0, purpose))
     }
 
     /// [`Self::hmac`] under each key, the one in use first.
@@ -291,7 +308,7 @@ pub(crate) mod tests {
     #[test]
     fn each_tenant_and_use_has_a_key_of_its_own() {
         let sign = |tenant: &str, purpose| {
-            hmac::sign(&keys(tenant).hmac(purpose), b"x")
+            hmac::sign(keys(tenant).hmac(purpose), b"x")
                 .as_ref()
                 .to_vec()
         };

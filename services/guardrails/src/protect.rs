@@ -20,6 +20,8 @@ use crate::{
 /// Two requests of one session may draw one surrogate at the same time; whoever comes
 /// second looks again, this often.
 const ROUNDS: usize = 8;
+/// Texts up to this many bytes are written on the runtime's own thread.
+const INLINE_BYTES: usize = 16 << 10;
 const MAX_SESSION_ID: usize = 128;
 
 /// Why a text was not redacted.
@@ -35,6 +37,9 @@ pub(crate) enum ProtectError {
     /// What is taken out glues together what then reads as a surrogate.
     #[error("what the `redact` operator leaves cannot be told from a surrogate; use `label`")]
     Ambiguous,
+    /// The process is shutting down.
+    #[error("the redaction was aborted")]
+    Aborted,
     /// Other requests kept using this session's surrogates.
     #[error("the session is in use by too many requests at once")]
     Contended,
@@ -48,18 +53,19 @@ pub(crate) struct Protected {
     pub(crate) session: String,
 }
 
-/// What is redacted, by what.
-pub(crate) struct Job<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) keys: &'a TenantKeys,
-    pub(crate) text: &'a str,
-    pub(crate) findings: &'a [Finding],
-    pub(crate) decision: &'a Decision,
+/// What is redacted, by what. Cheap to clone: a long text is worked on elsewhere.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) keys: TenantKeys,
+    pub(crate) text: Arc<str>,
+    pub(crate) findings: Arc<[Finding]>,
+    pub(crate) decision: Arc<Decision>,
     /// For ages that follow from a date of birth.
     pub(crate) year: i32,
 }
 
-impl Job<'_> {
+impl Job {
     /// Redacts; `session` is the caller's or empty.
     ///
     /// # Errors
@@ -74,7 +80,9 @@ impl Job<'_> {
             return Err(ProtectError::SessionId);
         }
         if session.is_empty() && !self.plan.uses_vault() {
-            let written = self.write("", &[], Care::Plain)?;
+            let written = self
+                .elsewhere(|job| Ok(job.write("", &[], Care::Plain)?))
+                .await?;
             return Ok(Protected {
                 text: written.text,
                 session: String::new(),
@@ -85,9 +93,12 @@ impl Job<'_> {
             given => given.to_owned(),
         };
         for _ in 0..ROUNDS {
-            let known: Session = vault.session(self.keys, &session).await?;
-            let written = self.reversibly(&session, &known.entries)?;
-            if vault.add(self.keys, &known, &written.fresh).await? {
+            let known: Session = vault.session(&self.keys, &session).await?;
+            let (id, entries) = (session.clone(), known.entries.clone());
+            let written = self
+                .elsewhere(move |job| job.reversibly(&id, &entries))
+                .await?;
+            if vault.add(&self.keys, &known, &written.fresh).await? {
                 return Ok(Protected {
                     text: written.text,
                     session,
@@ -97,15 +108,30 @@ impl Job<'_> {
         Err(ProtectError::Contended)
     }
 
+    /// Runs `work` here or, for a long text, on a thread that may be busy for a while.
+    async fn elsewhere<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, ProtectError> + Send + 'static,
+    ) -> Result<T, ProtectError> {
+        if self.text.len() <= INLINE_BYTES {
+            return work(self);
+        }
+        let job = self.clone();
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&job)))
+            .await
+            .map_err(|_| ProtectError::Aborted)?
+    }
+
     /// Writes with more and more care, until restoring gives back the text.
     fn reversibly(&self, session: &str, known: &[Entry]) -> Result<Written, ProtectError> {
         for care in [Care::Plain, Care::Escape, Care::Labels] {
             let written = self.write(session, known, care)?;
             let entries: Vec<Entry> = known.iter().chain(&written.fresh).cloned().collect();
-            let restored = Restorer::new(&entries, Some(self.keys))
+            let restored = Restorer::new(&entries, Some(&self.keys))
                 .restore(&written.text)
                 .0;
-            let tokens = Restorer::new(&[], Some(self.keys));
+            let tokens = Restorer::new(&[], Some(&self.keys));
             if restored == tokens.restore(&written.expected).0 {
                 return Ok(written);
             }
@@ -216,8 +242,8 @@ fn owned((kind, value): (&str, &str)) -> Value {
     (kind.to_owned(), value.to_owned())
 }
 
-struct Writer<'j, 'a> {
-    job: &'j Job<'a>,
+struct Writer<'j> {
+    job: &'j Job,
     session: &'j str,
     surrogates: HashMap<Value, String>,
     /// Surrogate to the value it stands for.
@@ -226,7 +252,7 @@ struct Writer<'j, 'a> {
     labels: bool,
 }
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     /// What is written in place of a finding, and whether it can be undone.
     fn replace(&mut self, finding: &Finding, value: &str) -> Result<(String, bool), OperatorError> {
         let chosen = self.job.plan.operator(finding);
@@ -234,7 +260,7 @@ impl Writer<'_, '_> {
             kind: &finding.kind,
             value,
             spec: &chosen.spec,
-            keys: self.job.keys,
+            keys: &self.job.keys,
             session: self.session,
             attempt: 0,
             year: self.job.year,
@@ -282,7 +308,7 @@ impl Writer<'_, '_> {
                 kind: "TEXT",
                 value,
                 spec: &spec,
-                keys: self.job.keys,
+                keys: &self.job.keys,
                 session: self.session,
                 attempt,
                 year: self.job.year,
@@ -331,8 +357,7 @@ impl StreamWriter {
     /// What stands for this value; `None` where the plan leaves it as it is. Where an
     /// operator refuses it, nothing is written and [`Self::refused`] says why.
     pub(crate) fn write(&mut self, finding: &Finding, value: &str) -> Option<String> {
-        let (action, _) = self.plan.action(&finding.detector);
-        if action < Action::Redact {
+        if self.plan.action(&finding.detector) < Action::Redact {
             return None;
         }
         let chosen = self.plan.operator(finding);

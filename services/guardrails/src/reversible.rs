@@ -1,7 +1,7 @@
 //! Pseudonyms on the way to a model and originals on the way back, for whoever calls a
 //! model in this process: the Router needs neither a policy's rules nor the wire format.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use signalbox_chassis::RequestContext;
 
@@ -89,20 +89,20 @@ impl Engine {
         let control = self.control();
         let asker = control.asker(context);
         let all = ("*".to_owned(), OperatorSpec::named("pseudonym"));
-        let plan = control.policies().plan(&Terms {
+        let plan = Arc::new(control.policies().plan(&Terms {
             policy: policy.to_owned(),
             direction: Direction::Input,
             operators: BTreeMap::from([all]),
             ..Terms::default()
-        })?;
-        let findings = self.check(text, plan.selection())?.findings;
-        let decision = Decision::new(&plan, &findings);
+        })?);
+        let findings: Arc<[Finding]> = self.check(text, plan.selection())?.findings.into();
+        let decision = Arc::new(Decision::new(&plan, &findings));
         let job = Job {
-            plan: &plan,
-            keys: &asker.keys,
-            text,
-            findings: &findings,
-            decision: &decision,
+            plan: Arc::clone(&plan),
+            keys: asker.keys.clone(),
+            text: text.into(),
+            findings: Arc::clone(&findings),
+            decision: Arc::clone(&decision),
             year: control.year(),
         };
         let protected = job.run(control.vault(), session_id).await?;
@@ -113,7 +113,7 @@ impl Engine {
             text: protected.text,
             session_id: protected.session,
             action: decision.action,
-            findings,
+            findings: findings.to_vec(),
         })
     }
 

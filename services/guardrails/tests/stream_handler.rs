@@ -132,7 +132,7 @@ async fn a_stream_ends_before_what_its_policy_blocks() {
     assert_eq!(last.action(), Action::Block);
     assert_eq!(last.findings.len(), 1);
     let why = last.decision.clone().unwrap();
-    assert_eq!((why.policy.as_str(), why.finding), ("coppa", Some(0)));
+    assert_eq!((why.policy.as_str(), why.finding), ("coppa", 1));
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ impl GuardrailsService for RecordingService {
             CheckTextResponse {
                 action: action.into(),
                 findings,
+                ..CheckTextResponse::default()
             }
         });
         let results = results.collect();

@@ -297,18 +297,18 @@ fn curl_reaches_every_rest_path() {
         (
             "POST",
             "/v1/guardrails:restore",
-            Some(json!({})),
-            501,
+            Some(json!({"text": "a", "session_id": "nobody"})),
+            404,
             "/code",
-            json!(12),
+            json!(5),
         ),
         (
             "GET",
             "/v1/guardrails/policies",
             None,
-            501,
-            "/code",
-            json!(12),
+            200,
+            "/policies/0/name",
+            json!("default"),
         ),
     ];
     for (method, path, body, status, pointer, expected) in cases {

@@ -543,12 +543,50 @@ async fn reads_the_details_of_a_status() {
 }
 
 #[tokio::test]
-async fn knows_what_is_still_to_come() {
+async fn restores_a_text() {
+    let body = json!({"text": "Mail <EMAIL>"});
+    let pact = pact(
+        GUARDRAILS,
+        "a text to restore without a session",
+        None,
+        |i| {
+            post(i, "/v1/guardrails:restore", &body);
+            i.response
+                .ok()
+                .json_body(json_pattern!({"text": "Mail <EMAIL>"}));
+        },
+    );
+    let client = Client::new(&pact);
+    let response = client.post("/v1/guardrails:restore", &body).await;
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["text"], "Mail <EMAIL>");
+}
+
+#[tokio::test]
+async fn lists_the_policies() {
     let pact = pact(GUARDRAILS, "the list of policies", None, |i| {
         get(i, "/v1/guardrails/policies");
+        i.response.ok().json_body(json_pattern!({
+            "policies": each_like!({
+                "name": like!("default"),
+                "version": like!("1.0.0"),
+                "description": like!("Personal data is replaced."),
+            }),
+        }));
+    });
+    let client = Client::new(&pact);
+    let response = client.get("/v1/guardrails/policies").await;
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["policies"][0]["name"], "default");
+}
+
+#[tokio::test]
+async fn knows_what_is_still_to_come() {
+    let pact = pact(ROUTER, "the policy of the routes", None, |i| {
+        get(i, "/v1/router/policy");
         i.response.status(501).json_body(json_pattern!({
             "code": 12,
-            "message": like!("GuardrailsService.ListPolicies is not implemented yet"),
+            "message": like!("RouterService.GetPolicy is not implemented yet"),
             "details": [{
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "domain": "signalbox",
@@ -557,7 +595,7 @@ async fn knows_what_is_still_to_come() {
         }));
     });
     let client = Client::new(&pact);
-    let response = client.get("/v1/guardrails/policies").await;
+    let response = client.get("/v1/router/policy").await;
     assert_eq!(response.status(), StatusCode::NOT_IMPLEMENTED);
     let status: Value = response.json().await.unwrap();
     assert_eq!(status["details"][0]["reason"], "NOT_IMPLEMENTED");

@@ -135,11 +135,17 @@ impl Automaton {
     ///
     /// A fault of the automaton, which its configuration rules out.
     pub(super) fn find(&self, text: &str) -> Result<Vec<Match>, String> {
+        Ok(self.find_counting(text)?.0)
+    }
+
+    /// [`Self::find`], and how many bytes were read back.
+    fn find_counting(&self, text: &str) -> Result<(Vec<Match>, usize), String> {
+        let mut read_back = 0;
         let mut caches = self.caches.get();
         let (forward_cache, reverse_cache) = &mut *caches;
         let mut by_pattern: Vec<Vec<Match>> = vec![Vec::new(); self.patterns];
         let mut found = |pattern: PatternID, end: usize| -> Result<(), String> {
-            if let Some(start) = self.start_of(text, pattern, end, reverse_cache)? {
+            if let Some(start) = self.start_of(text, pattern, end, reverse_cache, &mut read_back)? {
                 let matches = &mut by_pattern[pattern.as_usize()];
                 while matches.last().is_some_and(|last| last.start >= start) {
                     matches.pop();
@@ -175,7 +181,7 @@ impl Automaton {
                 found(dfa.match_pattern(forward_cache, state, index), text.len())?;
             }
         }
-        Ok(by_pattern.into_iter().flatten().collect())
+        Ok((by_pattern.into_iter().flatten().collect(), read_back))
     }
 
     /// The first place where a match of `pattern` begins that ends at `end`.
@@ -185,6 +191,7 @@ impl Automaton {
         pattern: PatternID,
         end: usize,
         cache: &mut Cache,
+        read_back: &mut usize,
     ) -> Result<Option<usize>, String> {
         let dfa = &self.reverse;
         let bytes = text.as_bytes();
@@ -196,6 +203,7 @@ impl Automaton {
         let mut state = dfa.start_state_reverse(cache, &input).map_err(stopped)?;
         for at in (low..end).rev() {
             state = dfa.next_state(cache, state, bytes[at]).map_err(stopped)?;
+            *read_back += 1;
             if state.is_tagged() {
                 if state.is_match() {
                     first = Some(at + 1);
@@ -287,6 +295,33 @@ mod tests {
         );
         let apart = format!("x{}y", "a".repeat(300));
         assert!(found(&["xa+y"], &apart).is_empty());
+    }
+
+    #[test]
+    fn the_work_is_linear_in_the_text_whatever_the_pattern() {
+        let hostile = [
+            "(a|aa)+",
+            "a.*b",
+            "(a*)*b|a",
+            "b[a-z]*|a",
+            "(x+x+)+y|x",
+            ".{1,40}a",
+        ];
+        for pattern in hostile {
+            let automaton = Automaton::new(&[parse(pattern).unwrap()], 1 << 20).unwrap();
+            for unit in ["a", "ab", "x", "ba", "aaaaaaab\n"] {
+                let work = |bytes: usize| {
+                    let text = unit.repeat(bytes / unit.len());
+                    automaton.find_counting(&text).unwrap().1
+                };
+                let (once, twice) = (work(20_000), work(40_000));
+                assert!(twice <= MAX_MATCH_BYTES * 40_000, "{pattern} {unit}");
+                assert!(
+                    twice <= 2 * once + 70_000,
+                    "{pattern} {unit}: {once} {twice}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) fn decision(plan: &Plan, decided: &Decision) -> proto::Decision {
         rule: decided.rule.clone(),
         finding: decided
             .finding
-            .map(|at| u32::try_from(at).unwrap_or(u32::MAX)),
+            .map_or(0, |at| u32::try_from(at + 1).unwrap_or(u32::MAX)),
         explanation: decided.explanation.clone(),
     }
 }

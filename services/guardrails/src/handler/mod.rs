@@ -171,20 +171,21 @@ impl GuardrailsService for Handler {
         let control = self.engine.control();
         let plan = Arc::new(asked.plan(control.policies())?);
         let text: Arc<str> = request.text.into();
-        let findings = {
+        let findings: Arc<[Finding]> = {
             let (plan, text) = (Arc::clone(&plan), Arc::clone(&text));
             self.run(text.len(), move |engine| {
                 Ok(engine.check(&text, plan.selection())?.findings)
             })
             .await?
+            .into()
         };
-        let decided = Decision::new(&plan, &findings);
+        let decided = Arc::new(Decision::new(&plan, &findings));
         let job = Job {
-            plan: &plan,
-            keys: &asker.keys,
-            text: &text,
-            findings: &findings,
-            decision: &decided,
+            plan: Arc::clone(&plan),
+            keys: asker.keys.clone(),
+            text: Arc::clone(&text),
+            findings: Arc::clone(&findings),
+            decision: Arc::clone(&decided),
             year: control.year(),
         };
         let protected = job
@@ -224,6 +225,7 @@ impl GuardrailsService for Handler {
             .run(text.len(), move |_| Ok(restorer.restore(&text)))
             .await?;
         control.audit().restored(&asker, restored);
+        let restored = u32::try_from(restored).unwrap_or(u32::MAX);
         Ok(Response::new(RestoreTextResponse { text, restored }))
     }
 
@@ -260,7 +262,7 @@ impl GuardrailsService for Handler {
         let all = self.engine.control().policies().all();
         let policies = all
             .iter()
-            .map(|profile| policies::policy(profile))
+            .map(|profile| policies::policy(profile, &self.engine))
             .collect();
         Ok(Response::new(ListPoliciesResponse { policies }))
     }

@@ -11,6 +11,8 @@ use super::convert;
 use crate::{
     control::RestoreError,
     custom::{DenySpec, RecognizerSpec},
+    detector::registry,
+    engine::Engine,
     operator::{OperatorSpec, Scope},
     policy::{Direction, Plan, PlanError, Policies, Profile, Terms, spec::CoverageSpec},
     protect::ProtectError,
@@ -21,6 +23,10 @@ use crate::{
 const FULL_RETRY: std::time::Duration = std::time::Duration::from_secs(30);
 /// `ErrorInfo.reason` of a vault without room.
 const VAULT_FULL: &str = "VAULT_FULL";
+/// `ErrorInfo.reason` of a session that holds as much as it may.
+const SESSION_FULL: &str = "SESSION_FULL";
+/// `ErrorInfo.reason` of a session that others kept changing.
+const SESSION_CONTENDED: &str = "SESSION_CONTENDED";
 /// `ErrorInfo.reason` of a vault whose store does not answer.
 const VAULT_UNAVAILABLE: &str = "VAULT_UNAVAILABLE";
 
@@ -75,10 +81,15 @@ fn recognizer(custom: proto::CustomRecognizer) -> RecognizerSpec {
         name: custom.name,
         patterns: custom.patterns,
         context: custom.context,
-        score: custom.score.unwrap_or(0.6),
-        context_score: custom.context_score.unwrap_or(0.9),
+        score: or(custom.score, 0.6),
+        context_score: or(custom.context_score, 0.9),
         validator: custom.validator,
     }
+}
+
+/// On the wire 0 says nothing.
+fn or(score: f64, usual: f64) -> f64 {
+    if score == 0.0 { usual } else { score }
 }
 
 fn deny(list: proto::DenyList) -> DenySpec {
@@ -86,7 +97,7 @@ fn deny(list: proto::DenyList) -> DenySpec {
         name: list.name,
         terms: list.terms,
         case_sensitive: list.case_sensitive,
-        score: list.score.unwrap_or(1.0),
+        score: or(list.score, 1.0),
     }
 }
 
@@ -115,9 +126,18 @@ fn operator_spec(name: &str, operator: proto::Operator) -> Result<OperatorSpec, 
     };
     Ok(OperatorSpec {
         operator: operator.operator,
-        keep_last: operator.keep_last,
+        keep_last: match (operator.keep_none, operator.keep_last) {
+            (true, 0) => Some(0),
+            (true, _) => {
+                return Err(ApiError::invalid_field(
+                    field("keep_none"),
+                    "contradicts `keep_last`; leave one of them out",
+                ));
+            }
+            (false, keep) => (keep > 0).then_some(keep),
+        },
         mask_character,
-        length: operator.length,
+        length: (operator.length > 0).then_some(operator.length),
         consistent_within,
     })
 }
@@ -129,9 +149,10 @@ fn operator(spec: &OperatorSpec) -> proto::Operator {
     };
     proto::Operator {
         operator: spec.operator.clone(),
-        keep_last: spec.keep_last,
+        keep_last: spec.keep_last.unwrap_or_default(),
+        keep_none: spec.keep_last == Some(0),
         mask_character: spec.mask_character.map(String::from).unwrap_or_default(),
-        length: spec.length,
+        length: spec.length.unwrap_or_default(),
         consistent_within: spec.consistent_within.map(scope).unwrap_or_default(),
     }
 }
@@ -145,7 +166,7 @@ pub(super) fn direction(direction: Direction) -> proto::Direction {
 }
 
 /// A profile as `ListPolicies` shows it.
-pub(super) fn policy(profile: &Profile) -> proto::Policy {
+pub(super) fn policy(profile: &Profile, engine: &Engine) -> proto::Policy {
     let (default_operator, operators) = profile.operator_specs();
     let rules = |way: Direction| {
         let rules = profile.rules(way);
@@ -166,15 +187,17 @@ pub(super) fn policy(profile: &Profile) -> proto::Policy {
         detectors: item.detectors.clone(),
         note: item.note.clone(),
     };
+    let detectors = profile.detector_names().unwrap_or_else(|| {
+        let all = registry::ALL.iter().enumerate();
+        all.filter(|(at, _)| engine.is_default_on(*at))
+            .map(|(_, detector)| detector.name)
+            .collect()
+    });
     proto::Policy {
         name: profile.name().to_owned(),
         description: profile.description().to_owned(),
         version: profile.version().to_owned(),
-        detectors: profile
-            .detector_names()
-            .into_iter()
-            .map(Into::into)
-            .collect(),
+        detectors: detectors.into_iter().map(Into::into).collect(),
         classifiers: profile.classifiers().map(Into::into).collect(),
         recognizers: profile.recognizer_names().map(Into::into).collect(),
         not_available: profile.pending().to_vec(),
@@ -211,9 +234,10 @@ pub(super) fn protect_error(error: ProtectError) -> ApiError {
         ProtectError::Vault(error) => vault_error(error),
         ProtectError::SessionId => ApiError::invalid_field("session_id", error.to_string()),
         ProtectError::Ambiguous => ApiError::invalid_field("operators", error.to_string()),
+        ProtectError::Aborted => ApiError::internal(error.to_string()),
         ProtectError::Contended => ApiError::new(
             Code::Aborted,
-            "SESSION_CONTENDED",
+            SESSION_CONTENDED,
             format!("{error}; send the request again"),
         ),
     }
@@ -222,7 +246,7 @@ pub(super) fn protect_error(error: ProtectError) -> ApiError {
 fn vault_error(error: VaultError) -> ApiError {
     match error {
         VaultError::SessionFull { .. } => {
-            ApiError::exhausted(VAULT_FULL, error.to_string(), FULL_RETRY)
+            ApiError::new(Code::ResourceExhausted, SESSION_FULL, error.to_string())
         }
         VaultError::Full => ApiError::exhausted(VAULT_FULL, error.to_string(), FULL_RETRY),
         cause => {

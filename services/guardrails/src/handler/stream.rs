@@ -140,7 +140,7 @@ impl<S: Stream<Item = Result<CheckStreamRequest, Status>>> Call<S> {
             if before.is_none_or(|action| action < decision.action) {
                 let mut why = convert::decision(plan, &decision);
                 let first = u32::try_from(self.said.findings).unwrap_or(u32::MAX);
-                why.finding = why.finding.map(|at| at.saturating_add(first));
+                why.finding = why.finding.saturating_add(first);
                 self.said.decided = Some((decision.action, why));
             }
             self.said.findings += piece.findings.len();

@@ -30,7 +30,7 @@ fn check(spec: &OperatorSpec) -> Result<(), Wrong> {
 }
 
 fn apply(input: &Input<'_>) -> Result<String, OperatorError> {
-    let mut context = hmac::Context::with_key(&input.keys.hmac(Use::Hash));
+    let mut context = hmac::Context::with_key(input.keys.hmac(Use::Hash));
     context.update(input.kind.as_bytes());
     context.update(&[0]);
     context.update(input.value.as_bytes());

@@ -204,3 +204,6 @@ pub(crate) fn pseudonym(input: &Input<'_>) -> Result<String, OperatorError> {
 fn label_of(kind: &str) -> String {
     format!("<{kind}>")
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,14 +25,8 @@ impl Decision {
     pub(crate) fn new(plan: &Plan, findings: &[Finding]) -> Self {
         let mut each = Vec::with_capacity(findings.len());
         let mut strictest: Option<usize> = None;
-        let mut last: Option<(&str, Action)> = None;
         for (at, finding) in findings.iter().enumerate() {
-            // Texts often hold many findings of one kind in a row.
-            let action = match last {
-                Some((detector, action)) if detector == finding.detector => action,
-                _ => plan.action(&finding.detector).0,
-            };
-            last = Some((&finding.detector, action));
+            let action = plan.action(&finding.detector);
             if strictest.is_none_or(|before| each[before] < action) {
                 strictest = Some(at);
             }
@@ -49,7 +43,7 @@ impl Decision {
             };
         };
         let finding = &findings[at];
-        let (decided, rule) = plan.action(&finding.detector);
+        let (decided, rule) = (each[at], plan.rule(&finding.detector));
         let explanation = format!(
             "{} at bytes {} to {} with score {:.2}: {rule} of `{policy}` {} says {}",
             finding.kind,

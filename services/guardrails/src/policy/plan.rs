@@ -135,9 +135,14 @@ impl Plan {
         &self.selection
     }
 
-    /// What is done about a finding of this detector, and the rule that says so.
-    pub(crate) fn action(&self, detector: &str) -> (Action, String) {
+    /// What is done about a finding of this detector.
+    pub(crate) fn action(&self, detector: &str) -> Action {
         self.profile.action(self.direction, detector)
+    }
+
+    /// The rule that says so.
+    pub(super) fn rule(&self, detector: &str) -> String {
+        self.profile.rule(self.direction, detector)
     }
 
     /// Whether anything that may be found is kept in the vault.

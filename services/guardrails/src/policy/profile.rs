@@ -145,15 +145,15 @@ impl Profile {
         &self.spec.description
     }
 
-    /// The detectors that run, by name; none where the server's default ones do.
-    pub(crate) fn detector_names(&self) -> Vec<&'static str> {
+    /// The detectors that run, by name; `None` where the server's default ones do.
+    pub(crate) fn detector_names(&self) -> Option<Vec<&'static str>> {
         match &self.detectors {
-            Detectors::Default => Vec::new(),
-            Detectors::Chosen(chosen) => registry::ALL
-                .iter()
-                .zip(chosen.iter())
-                .filter_map(|(detector, chosen)| chosen.then_some(detector.name))
-                .collect(),
+            Detectors::Default => None,
+            Detectors::Chosen(chosen) => {
+                let all = registry::ALL.iter().zip(chosen.iter());
+                let names = all.filter_map(|(detector, chosen)| chosen.then_some(detector.name));
+                Some(names.collect())
+            }
         }
     }
 
@@ -202,13 +202,19 @@ impl Profile {
         own.copied().unwrap_or(self.spec.min_score)
     }
 
-    /// What is done about a finding of this detector, and the rule that says so.
-    pub(super) fn action(&self, direction: Direction, detector: &str) -> (Action, String) {
+    /// What is done about a finding of this detector.
+    pub(super) fn action(&self, direction: Direction, detector: &str) -> Action {
         let rules = self.rules(direction);
-        let direction = direction.as_str();
-        match rules.rules.get(detector) {
-            Some(action) => (*action, format!("{direction}.rules.{detector}")),
-            None => (rules.default, format!("{direction}.default")),
+        rules.rules.get(detector).copied().unwrap_or(rules.default)
+    }
+
+    /// The rule that says what is done about a finding of this detector.
+    pub(super) fn rule(&self, direction: Direction, detector: &str) -> String {
+        let way = direction.as_str();
+        if self.rules(direction).rules.contains_key(detector) {
+            format!("{way}.rules.{detector}")
+        } else {
+            format!("{way}.default")
         }
     }
 }

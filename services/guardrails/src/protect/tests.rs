@@ -74,11 +74,11 @@ impl Session {
         let decision = Decision::new(plan, &findings);
         let keys = keys("t");
         let job = Job {
-            plan,
-            keys: &keys,
-            text,
-            findings: &findings,
-            decision: &decision,
+            plan: Arc::new(plan.clone()),
+            keys: keys.clone(),
+            text: text.into(),
+            findings: findings.into(),
+            decision: Arc::new(decision),
             year: 2026,
         };
         let written = job.reversibly("s", &self.0).unwrap();

@@ -22,7 +22,7 @@ pub use restore::{RestoreStream, Restorer};
 pub(crate) use seal::{Entry, SessionName};
 
 use crate::keys::{KeyError, TenantKeys};
-use seal::Sealed;
+use seal::{Sealed, Sealer};
 
 /// Why the vault has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,10 +145,17 @@ impl Vault {
         // One that began under an older key keeps its name.
         for name in seal::names(keys, id) {
             if let Some(sealed) = self.0.load(name).await? {
-                let open = |entry: &Sealed| seal::open(keys, &name, entry);
+                let mut sealer = Sealer::new(keys, name);
+                let entries: Vec<Entry> = sealed.iter().filter_map(|it| sealer.open(it)).collect();
+                if entries.len() < sealed.len() {
+                    tracing::warn!(
+                        entries = sealed.len() - entries.len(),
+                        "entries of the vault do not open: a key is gone, or they were changed"
+                    );
+                }
                 return Ok(Session {
                     name,
-                    entries: sealed.iter().filter_map(open).collect(),
+                    entries,
                     existed: true,
                 });
             }
@@ -172,9 +179,10 @@ impl Vault {
         session: &Session,
         entries: &[Entry],
     ) -> Result<bool, VaultError> {
+        let mut sealer = Sealer::new(keys, session.name);
         let sealed = entries
             .iter()
-            .map(|entry| seal::seal(keys, &session.name, entry))
+            .map(|entry| sealer.seal(entry))
             .collect::<Result<_, KeyError>>()?;
         self.0.add(session.name, sealed).await
     }

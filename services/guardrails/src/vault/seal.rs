@@ -4,12 +4,12 @@
 //! AES-256-GCM-SIV. Session and entry name are authenticated with it, so an entry that is
 //! moved elsewhere in the store does not open.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyError, TenantKeys, Use};
+use crate::keys::{Cipher, KeyError, TenantKeys, Use};
 
 /// Name of a session in a store.
 pub(crate) type SessionName = [u8; 32];
@@ -44,7 +44,7 @@ pub(super) struct Sealed {
 
 /// The session's name under the key in use.
 pub(super) fn name(keys: &TenantKeys, session: &str) -> SessionName {
-    named(&keys.hmac(Use::VaultName), session)
+    named(keys.hmac(Use::VaultName), session)
 }
 
 /// The session's names under all keys, that of the one in use first.
@@ -63,7 +63,7 @@ fn named(key: &hmac::Key, session: &str) -> SessionName {
 /// The name follows from the surrogate, so that a store sees a surrogate that is used
 /// twice.
 fn entry_name(keys: &TenantKeys, session: &SessionName, surrogate: &str) -> EntryName {
-    let mut context = hmac::Context::with_key(&keys.hmac(Use::VaultName));
+    let mut context = hmac::Context::with_key(keys.hmac(Use::VaultName));
     context.update(session);
     context.update(surrogate.as_bytes());
     let mut name = EntryName::default();
@@ -71,45 +71,68 @@ fn entry_name(keys: &TenantKeys, session: &SessionName, surrogate: &str) -> Entr
     name
 }
 
-pub(super) fn seal(
-    keys: &TenantKeys,
-    session: &SessionName,
-    entry: &Entry,
-) -> Result<Sealed, KeyError> {
-    let name = entry_name(keys, session, &entry.surrogate);
-    let mut plain = Zeroizing::new(Vec::with_capacity(
-        8 + entry.kind.len() + entry.surrogate.len() + entry.original.len(),
-    ));
-    for part in [&entry.kind, &entry.surrogate] {
-        plain.extend_from_slice(&(part.len() as u32).to_le_bytes());
-        plain.extend_from_slice(part.as_bytes());
-    }
-    plain.extend_from_slice(entry.original.as_bytes());
-    let id = keys.active();
-    let cipher = keys
-        .cipher(id, Use::VaultEntry)
-        .ok_or(KeyError::NoRandomness)?;
-    // Ids have at most 16 bytes.
-    let mut body = vec![id.len() as u8];
-    body.extend_from_slice(id.as_bytes());
-    body.extend_from_slice(&cipher.seal(&plain, &associated(session, &name))?);
-    Ok(Sealed { name, body })
+/// Seals and opens the entries of one session. A session may hold thousands, so ciphers
+/// are made once.
+pub(super) struct Sealer<'k> {
+    keys: &'k TenantKeys,
+    session: SessionName,
+    ciphers: HashMap<String, Cipher>,
 }
 
-/// `None` for an entry that was changed, moved, or sealed with a key that is gone.
-pub(super) fn open(keys: &TenantKeys, session: &SessionName, sealed: &Sealed) -> Option<Entry> {
-    let (length, rest) = sealed.body.split_first()?;
-    let (id, body) = rest.split_at_checked(usize::from(*length))?;
-    let cipher = keys.cipher(std::str::from_utf8(id).ok()?, Use::VaultEntry)?;
-    let plain = cipher.open(body, &associated(session, &sealed.name))?;
-    let (kind, rest) = part(&plain)?;
-    let (surrogate, original) = part(rest)?;
-    let text = |bytes: &[u8]| Some(std::str::from_utf8(bytes).ok()?.to_owned());
-    Some(Entry {
-        kind: text(kind)?,
-        surrogate: text(surrogate)?,
-        original: Zeroizing::new(text(original)?),
-    })
+impl<'k> Sealer<'k> {
+    pub(super) fn new(keys: &'k TenantKeys, session: SessionName) -> Self {
+        Self {
+            keys,
+            session,
+            ciphers: HashMap::new(),
+        }
+    }
+
+    /// The cipher under the key of this name, where there is one.
+    fn cipher(&mut self, id: &str) -> Option<&Cipher> {
+        if !self.ciphers.contains_key(id) {
+            let cipher = self.keys.cipher(id, Use::VaultEntry)?;
+            self.ciphers.insert(id.to_owned(), cipher);
+        }
+        self.ciphers.get(id)
+    }
+
+    pub(super) fn seal(&mut self, entry: &Entry) -> Result<Sealed, KeyError> {
+        let name = entry_name(self.keys, &self.session, &entry.surrogate);
+        let mut plain = Zeroizing::new(Vec::with_capacity(
+            8 + entry.kind.len() + entry.surrogate.len() + entry.original.len(),
+        ));
+        for part in [&entry.kind, &entry.surrogate] {
+            plain.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            plain.extend_from_slice(part.as_bytes());
+        }
+        plain.extend_from_slice(entry.original.as_bytes());
+        let id = self.keys.active();
+        let associated = associated(&self.session, &name);
+        let cipher = self.cipher(id).ok_or(KeyError::NoRandomness)?;
+        // Ids have at most 16 bytes.
+        let mut body = vec![id.len() as u8];
+        body.extend_from_slice(id.as_bytes());
+        body.extend_from_slice(&cipher.seal(&plain, &associated)?);
+        Ok(Sealed { name, body })
+    }
+
+    /// `None` for an entry that was changed, moved, or sealed with a key that is gone.
+    pub(super) fn open(&mut self, sealed: &Sealed) -> Option<Entry> {
+        let (length, rest) = sealed.body.split_first()?;
+        let (id, body) = rest.split_at_checked(usize::from(*length))?;
+        let associated = associated(&self.session, &sealed.name);
+        let cipher = self.cipher(std::str::from_utf8(id).ok()?)?;
+        let plain = cipher.open(body, &associated)?;
+        let (kind, rest) = part(&plain)?;
+        let (surrogate, original) = part(rest)?;
+        let text = |bytes: &[u8]| Some(std::str::from_utf8(bytes).ok()?.to_owned());
+        Some(Entry {
+            kind: text(kind)?,
+            surrogate: text(surrogate)?,
+            original: Zeroizing::new(text(original)?),
+        })
+    }
 }
 
 fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

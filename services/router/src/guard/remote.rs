@@ -46,8 +46,8 @@ impl RemoteGuard {
     async fn check(&self, texts: Vec<String>) -> Result<Vec<Verdict>, GuardError> {
         let mut request = Request::new(BatchCheckTextRequest {
             texts,
-            detectors: Vec::new(),
             policy: self.policy.clone(),
+            ..BatchCheckTextRequest::default()
         });
         request.set_timeout(self.limit);
         propagation::inject_metadata(request.metadata_mut());
@@ -78,7 +78,7 @@ fn failure(status: &Status, limit: Duration) -> GuardError {
 
 fn verdict(response: CheckTextResponse) -> Result<Verdict, GuardError> {
     let (redact, blocked) = match response.action() {
-        Action::Allow | Action::Flag => (false, false),
+        Action::Allow | Action::Flag | Action::Log => (false, false),
         Action::Redact => (true, false),
         Action::Block => (true, true),
         Action::Unspecified => {
@@ -86,11 +86,20 @@ fn verdict(response: CheckTextResponse) -> Result<Verdict, GuardError> {
             return Err(GuardError::Broken(problem));
         }
     };
-    let findings = response.findings.into_iter().filter(|_| redact);
+    let findings = response
+        .findings
+        .into_iter()
+        .filter(|finding| redact && is_taken_out(finding.action()));
     Ok(Verdict {
         findings: findings.map(finding).collect::<Result<_, _>>()?,
         blocked,
     })
+}
+
+/// A text that is redacted may hold findings that are only marked. A service that does
+/// not say what is done about each takes all of them out.
+fn is_taken_out(action: Action) -> bool {
+    matches!(action, Action::Unspecified | Action::Redact | Action::Block)
 }
 
 fn finding(finding: signalbox_proto::guardrails::v1::Finding) -> Result<Finding, GuardError> {
@@ -121,6 +130,21 @@ mod tests {
                 end_byte: 7,
                 ..Default::default()
             }],
+            ..CheckTextResponse::default()
+        }
+    }
+
+    #[test]
+    fn a_finding_that_is_only_marked_stays() {
+        for (action, count) in [
+            (Action::Flag, 0),
+            (Action::Log, 0),
+            (Action::Redact, 1),
+            (Action::Block, 1),
+        ] {
+            let mut response = response(Action::Redact);
+            response.findings[0].action = action.into();
+            assert_eq!(verdict(response).unwrap().findings.len(), count);
         }
     }
 

@@ -9,11 +9,11 @@ use signalbox_proto::{
     },
     guardrails::v1::{
         Action, BatchCheckTextRequest, CheckTextRequest, ListPoliciesRequest, RedactTextRequest,
-        guardrails_service_client::GuardrailsServiceClient,
+        RestoreTextRequest, guardrails_service_client::GuardrailsServiceClient,
     },
     router::v1::{
-        ChatMessage, CreateChatCompletionRequest, GetUsageRequest, ListModelsRequest,
-        StreamOptions, router_service_client::RouterServiceClient,
+        ChatMessage, CreateChatCompletionRequest, GetPolicyRequest, GetUsageRequest,
+        ListModelsRequest, StreamOptions, router_service_client::RouterServiceClient,
     },
 };
 use tonic::Code;
@@ -526,17 +526,69 @@ async fn redacts_personal_data() {
 }
 
 #[tokio::test]
-async fn knows_what_is_still_to_come() {
+async fn restores_a_text() {
+    let interaction = Interaction {
+        provider: GUARDRAILS,
+        description: "a text to restore without a session",
+        state: None,
+        method: "signalbox.guardrails.v1.GuardrailsService/RestoreText",
+        request: json!({"text": "Mail <EMAIL>"}),
+        status: "OK",
+        response: json_pattern!({"text": "Mail <EMAIL>"}),
+    };
+    let call = async |channel| {
+        let mut client = GuardrailsServiceClient::new(channel);
+        let request = RestoreTextRequest {
+            text: "Mail <EMAIL>".to_owned(),
+            ..RestoreTextRequest::default()
+        };
+        let answer = client.restore_text(with_key(request)).await;
+        assert_eq!(answer.unwrap().into_inner().text, "Mail <EMAIL>");
+    };
+    interaction.relied_on_by(call).await;
+}
+
+#[tokio::test]
+async fn lists_the_policies() {
     let interaction = Interaction {
         provider: GUARDRAILS,
         description: "the list of policies",
         state: None,
         method: "signalbox.guardrails.v1.GuardrailsService/ListPolicies",
         request: json!({}),
+        status: "OK",
+        response: json_pattern!({
+            "policies": each_like!({
+                "name": like!("default"),
+                "version": like!("1.0.0"),
+                "description": like!("Personal data is replaced."),
+            }),
+        }),
+    };
+    let call = async |channel| {
+        let mut client = GuardrailsServiceClient::new(channel);
+        let answer = client.list_policies(with_key(ListPoliciesRequest {})).await;
+        let policies = answer.unwrap().into_inner().policies;
+        assert_eq!(
+            (&*policies[0].name, &*policies[0].version),
+            ("default", "1.0.0")
+        );
+    };
+    interaction.relied_on_by(call).await;
+}
+
+#[tokio::test]
+async fn knows_what_is_still_to_come() {
+    let interaction = Interaction {
+        provider: ROUTER,
+        description: "the policy of the routes",
+        state: None,
+        method: "signalbox.router.v1.RouterService/GetPolicy",
+        request: json!({}),
         status: "UNIMPLEMENTED",
         response: json_pattern!({
             "code": 12,
-            "message": like!("GuardrailsService.ListPolicies is not implemented yet"),
+            "message": like!("RouterService.GetPolicy is not implemented yet"),
             "details": [{
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "reason": "NOT_IMPLEMENTED",
@@ -545,9 +597,9 @@ async fn knows_what_is_still_to_come() {
         }),
     };
     let call = async |channel| {
-        let mut client = GuardrailsServiceClient::new(channel);
+        let mut client = RouterServiceClient::new(channel);
         let status = client
-            .list_policies(with_key(ListPoliciesRequest {}))
+            .get_policy(with_key(GetPolicyRequest::default()))
             .await
             .unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);

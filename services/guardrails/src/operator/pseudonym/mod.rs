@@ -82,7 +82,7 @@ impl Seed<'_, '_> {
     /// Numbers for one part of a value; the same for the same part.
     fn draw(&self, part: &str, value: &str) -> Draw {
         Draw::new(
-            &self.input.keys.hmac(crate::keys::Use::Pseudonym),
+            self.input.keys.hmac(crate::keys::Use::Pseudonym),
             &[
                 self.scope,
                 self.input.kind,
