@@ -66,10 +66,10 @@ fn no_text_makes_more_than_a_fixed_amount_of_work_for_each_byte() {
 }
 
 #[test]
-fn ordinary_prose_is_walked_less_than_once_more() {
+fn ordinary_prose_is_hardly_walked_at_all() {
     let stats = work(
         "It was a bright cold day in spring, and all clocks were wrong. ",
         50_000,
     );
-    assert!(stats.walked_bytes < stats.text_bytes, "{stats:?}");
+    assert!(stats.walked_bytes < stats.text_bytes / 2, "{stats:?}");
 }

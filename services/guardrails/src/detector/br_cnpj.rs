@@ -17,12 +17,12 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "dotted",
             regex: r"(?-u:\b)[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?-u:\b)",
-            reach: Reach::Every(18),
+            reach: Reach::Code(18),
         },
         Pattern {
             name: "bare",
             regex: r"(?-u:\b)[0-9A-Z]{12}[0-9]{2}(?-u:\b)",
-            reach: Reach::Every(14),
+            reach: Reach::Code(14),
         },
     ],
     validate,

@@ -23,7 +23,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "id_card",
         regex: r"(?-u:\b)[CFGHJKLMNPRTVWXYcfghjklmnprtvwxy][0-9CFGHJKLMNPRTVWXYZcfghjklmnprtvwxyz]{8}[0-9]?(?-u:\b)",
-        reach: Reach::Every(10),
+        reach: Reach::Code(10),
     }],
     validate,
 };

@@ -25,7 +25,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Pattern {
             name: "bare",
             regex: r"(?-u:\b)[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30}(?-u:\b)",
-            reach: Reach::Every(34),
+            reach: Reach::Code(34),
         },
         Pattern {
             name: "grouped",
@@ -33,7 +33,7 @@ pub(super) static DETECTOR: Detector = Detector {
                 r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:[ \-][A-Za-z0-9]{4}){2,7}",
                 r"(?:[ \-][A-Za-z0-9]{1,3})?(?-u:\b)"
             ),
-            reach: Reach::Every(42),
+            reach: Reach::Code(42),
         },
     ],
     validate,

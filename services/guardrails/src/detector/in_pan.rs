@@ -15,7 +15,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "pan",
         regex: r"(?-u:\b)[A-Za-z]{3}[ABCFGHJLPTabcfghjlpt][A-Za-z][0-9]{4}[A-Za-z](?-u:\b)",
-        reach: Reach::Every(10),
+        reach: Reach::Code(10),
     }],
     validate,
 };

@@ -15,7 +15,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "fiscal_code",
         regex: r"(?-u:\b)[A-Za-z]{6}[0-9LMNP-Vlmnp-v]{2}[ABCDEHLMPRSTabcdehlmprst][0-9LMNP-Vlmnp-v]{2}[A-Za-z][0-9LMNP-Vlmnp-v]{3}[A-Za-z](?-u:\b)",
-        reach: Reach::Every(16),
+        reach: Reach::Code(16),
     }],
     validate,
 };

@@ -113,6 +113,10 @@ pub(crate) enum Reach {
     /// numbers, where the longest reading may fail its check digit and a shorter
     /// one pass.
     Every(usize),
+    /// As [`Self::Every`], of a code: its first run of letters and digits, of which the first
+    /// [`crate::scan::LETTERS`] at most are letters alone, holds a digit. Words do not, so
+    /// prose is never walked for it.
+    Code(usize),
     /// Only the longest match from a token start, of at most this many bytes, and none
     /// that begins inside of it: for shapes where a shorter reading is only a part. Past
     /// [`crate::scan::SHORT`] bytes a pattern has an automaton of its own, so that it reads

@@ -14,13 +14,13 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[
         Pattern {
             name: "grouped",
-            regex: r"(?-u:\b)[A-Za-z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Da-d](?-u:\b)",
+            regex: r"(?-u:\b)[A-Z]{2} [0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D](?-u:\b)",
             reach: Reach::Every(13),
         },
         Pattern {
             name: "bare",
-            regex: r"(?-u:\b)[A-Za-z]{2} ?[0-9]{6} ?[A-Da-d](?-u:\b)",
-            reach: Reach::Every(11),
+            regex: r"(?-u:\b)[A-Za-z]{2}[0-9]{6} ?[A-Da-d](?-u:\b)",
+            reach: Reach::Code(11),
         },
     ],
     validate,

@@ -21,7 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "dea",
         regex: r"(?-u:\b)[A-HJ-NPRSTUXa-hj-nprstux][A-Za-z9][0-9]{7}(?-u:\b)",
-        reach: Reach::Every(9),
+        reach: Reach::Code(9),
     }],
     validate,
 };

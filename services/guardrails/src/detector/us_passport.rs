@@ -14,7 +14,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "passport",
         regex: r"(?-u:\b)[0-9A-Za-z][0-9]{8}(?-u:\b)",
-        reach: Reach::Every(9),
+        reach: Reach::Code(9),
     }],
     validate,
 };

@@ -22,7 +22,7 @@ pub(super) static DETECTOR: Detector = Detector {
     patterns: &[Pattern {
         name: "vin",
         regex: r"(?-u:\b)[A-HJ-NPR-Za-hj-npr-z0-9]{13}[0-9]{4}(?-u:\b)",
-        reach: Reach::Every(17),
+        reach: Reach::Code(17),
     }],
     validate,
 };
@@ -44,7 +44,8 @@ fn validate(candidate: &Candidate<'_>) -> Option<Verdict> {
     if boundary::is_piece_of_longer(candidate) {
         return None;
     }
-    if has_check_digit(value) {
+    // In small letters the tail of an identifier passes the check one time in eleven.
+    if has_check_digit(value) && !lower {
         Worth::strong(0.85, 0.95, "context:vehicle").verdict(candidate, &["vin_check"])
     } else {
         Worth::weak(0.6, "context:vehicle").verdict(candidate, &[])

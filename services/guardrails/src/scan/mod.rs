@@ -51,8 +51,10 @@ use crate::{
 
 /// Bytes of the longest candidate.
 pub(crate) const MAX_CANDIDATE: usize = 4096;
-/// Bytes of the longest candidate of the automaton that all patterns share.
+/// Bytes of the longest candidate of the automata that patterns share.
 pub(crate) const SHORT: usize = 256;
+/// Letters that a code begins with at most.
+pub(crate) const LETTERS: usize = 8;
 /// Bytes of the shortest run that [`Reach::Run`] sees.
 pub(crate) const SHORTEST_RUN: usize = runs::SHORTEST;
 /// Bytes before a candidate that its judge sees.
@@ -144,6 +146,7 @@ impl Progress {
 
 struct Caches {
     walk: Cache,
+    codes: Cache,
     long: Vec<Cache>,
     runs: Option<Cache>,
     around: Vec<AroundCache>,
@@ -160,6 +163,9 @@ pub(crate) struct Scanner {
     /// its name as a reason.
     patterns: Vec<(usize, &'static Pattern, String)>,
     walk: DFA,
+    /// As `patterns`, for the automaton of codes.
+    code_patterns: Vec<(usize, &'static Pattern, String)>,
+    codes: DFA,
     long: Vec<Long>,
     arounds: Vec<Around>,
     /// As `patterns`, for the automaton of whole runs.
@@ -183,6 +189,7 @@ impl Scanner {
     pub(crate) fn new(detectors: &'static [&'static Detector]) -> Result<Self, ScanError> {
         let mut patterns = Vec::new();
         let mut arounds = Vec::new();
+        let mut code_patterns = Vec::new();
         let mut run_patterns = Vec::new();
         let mut long = Vec::new();
         for (at, detector) in detectors.iter().enumerate() {
@@ -196,6 +203,7 @@ impl Scanner {
                     Reach::Longest(bytes) if bytes > SHORT => {
                         long.push(Long::new(at, pattern, reason)?);
                     }
+                    Reach::Code(_) => code_patterns.push((at, pattern, reason)),
                     Reach::Run(_) => run_patterns.push((at, pattern, reason)),
                     Reach::Every(_) | Reach::Longest(_) => patterns.push((at, pattern, reason)),
                 }
@@ -203,6 +211,8 @@ impl Scanner {
         }
         let regexes: Vec<&str> = patterns.iter().map(|(_, it, _)| it.regex).collect();
         let walk = automaton(&regexes, false)?;
+        let regexes: Vec<&str> = code_patterns.iter().map(|(_, it, _)| it.regex).collect();
+        let codes = automaton(&regexes, false)?;
         let regexes: Vec<&str> = run_patterns.iter().map(|(_, it, _)| it.regex).collect();
         let runs = match regexes.as_slice() {
             [] => None,
@@ -210,12 +220,14 @@ impl Scanner {
         };
         let signs: Vec<u8> = arounds.iter().map(|it| it.sign).collect();
         let walks: Vec<&DFA> = long.iter().map(|it| &it.walk).chain([&walk]).collect();
-        let starts = Starts::new(&walks, &signs)?;
+        let starts = Starts::new(&walks, &codes, &signs)?;
         let make: MakeCaches = {
-            let (walk, runs, arounds) = (walk.clone(), runs.clone(), arounds.clone());
+            let (walk, codes) = (walk.clone(), codes.clone());
+            let (runs, arounds) = (runs.clone(), arounds.clone());
             let long: Vec<DFA> = long.iter().map(|it| it.walk.clone()).collect();
             Box::new(move || Caches {
                 walk: walk.create_cache(),
+                codes: codes.create_cache(),
                 long: long.iter().map(DFA::create_cache).collect(),
                 runs: runs.as_ref().map(DFA::create_cache),
                 around: arounds.iter().map(Around::create_cache).collect(),
@@ -226,6 +238,8 @@ impl Scanner {
             detectors,
             patterns,
             walk,
+            code_patterns,
+            codes,
             long,
             arounds,
             run_patterns,
@@ -264,6 +278,7 @@ impl Scanner {
         let mut caches = self.caches.get();
         let Caches {
             walk,
+            codes,
             long,
             runs,
             around,
@@ -290,8 +305,13 @@ impl Scanner {
                 if self.starts.is_sign(bytes[at]) && !pass.sign(around, at)? {
                     break 'text;
                 }
+                if let Some(start) = self.starts.code(bytes, at)
+                    && !pass.token(Shared::Codes, codes, ends, start)?
+                {
+                    break 'text;
+                }
                 if self.starts.survives(bytes, at)
-                    && !(pass.long(long, at)? && pass.token(walk, ends, at)?)
+                    && !(pass.long(long, at)? && pass.token(Shared::Walk, walk, ends, at)?)
                 {
                     break 'text;
                 }
@@ -305,12 +325,24 @@ impl Scanner {
         if is_last {
             return Ok(at);
         }
-        let mut undecided = at.min(progress.runs.undecided());
+        let mut undecided = self
+            .starts
+            .undecided(bytes, at)
+            .min(progress.runs.undecided());
         for (pattern, cache) in self.arounds.iter().zip(around) {
             undecided = undecided.min(pattern.undecided(cache, bytes, at)?);
         }
         Ok(undecided)
     }
+}
+
+/// An automaton that patterns share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shared {
+    /// Patterns that may begin as words do.
+    Walk,
+    /// Patterns of [`Reach::Code`].
+    Codes,
 }
 
 /// One call of [`Scanner::advance`].
@@ -334,12 +366,18 @@ impl Pass<'_, '_> {
     /// Walks from the token start at `at`; says whether the text decides its candidates.
     fn token(
         &mut self,
+        shared: Shared,
         cache: &mut Cache,
         ends: &mut Vec<(PatternID, usize)>,
         at: usize,
     ) -> Result<bool, ScanError> {
         ends.clear();
-        if !self.walk(cache, ends, at)? {
+        let scanner = self.scanner;
+        let (dfa, patterns) = match shared {
+            Shared::Walk => (&scanner.walk, &scanner.patterns),
+            Shared::Codes => (&scanner.codes, &scanner.code_patterns),
+        };
+        if !self.walk(dfa, cache, ends, at)? {
             return Ok(false);
         }
         let Some(&(_, last)) = ends.last() else {
@@ -352,12 +390,12 @@ impl Pass<'_, '_> {
         // ends the first pattern does.
         ends.sort_by_key(|&(id, end)| (Reverse(end), id));
         for &(id, end) in ends.iter() {
-            let (detector, pattern, reason) = &self.scanner.patterns[id.as_usize()];
+            let (detector, pattern, reason) = &patterns[id.as_usize()];
             if !self.wanted[*detector] {
                 continue;
             }
             match pattern.reach {
-                Reach::Every(most) if end - at <= most => {}
+                Reach::Every(most) | Reach::Code(most) if end - at <= most => {}
                 Reach::Longest(most) if end - at <= most => {
                     let stretch = &mut self.progress.stretches[id.as_usize()];
                     if at < *stretch {
@@ -401,11 +439,11 @@ impl Pass<'_, '_> {
     /// the walk was over before the text was.
     fn walk(
         &mut self,
+        dfa: &DFA,
         cache: &mut Cache,
         ends: &mut Vec<(PatternID, usize)>,
         at: usize,
     ) -> Result<bool, ScanError> {
-        let dfa = &self.scanner.walk;
         let bytes = self.text.as_bytes();
         // One more than the longest match: a DFA state says what matched *before* the
         // byte that led to it.

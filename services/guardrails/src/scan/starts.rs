@@ -11,7 +11,7 @@ use regex_automata::{
     util::start,
 };
 
-use super::{ScanError, stopped};
+use super::{LETTERS, ScanError, stopped};
 
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
@@ -20,6 +20,7 @@ pub(super) const BLOCK: usize = 64;
 const WORD: u8 = 1;
 /// The sign in the middle of a pattern.
 const SIGN: u8 = 2;
+const DIGIT: u8 = 4;
 
 /// What bytes, and pairs of bytes, can begin.
 pub(super) struct Starts {
@@ -31,7 +32,8 @@ pub(super) struct Starts {
 
 impl Starts {
     /// Tries all pairs.
-    pub(super) fn new(walks: &[&DFA], signs: &[u8]) -> Result<Self, ScanError> {
+    pub(super) fn new(walks: &[&DFA], codes: &DFA, signs: &[u8]) -> Result<Self, ScanError> {
+        let mut codes = (codes, codes.create_cache());
         let mut caches: Vec<Cache> = walks.iter().map(|walk| walk.create_cache()).collect();
         let mut classes = [0; 256];
         let mut pairs = Box::new([0; 2048]);
@@ -40,10 +42,17 @@ impl Starts {
             if first.is_ascii_alphanumeric() {
                 *class |= WORD;
             }
+            if first.is_ascii_digit() {
+                *class |= DIGIT;
+            }
             if signs.contains(&first) {
                 *class |= SIGN;
             }
             for next in 0..=u8::MAX {
+                // Codes that begin with a letter are met at their first digit.
+                if first.is_ascii_digit() && survives(codes.0, &mut codes.1, first, next)? {
+                    pairs[place(first, next)] |= 1 << (next & 31);
+                }
                 for (walk, cache) in walks.iter().zip(&mut caches) {
                     if survives(walk, cache, first, next)? {
                         pairs[place(first, next)] |= 1 << (next & 31);
@@ -59,8 +68,42 @@ impl Starts {
         self.classes[usize::from(byte)] & SIGN != 0
     }
 
+    /// Where a code begins whose first digit is at `at`.
+    pub(super) fn code(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        if !bytes[at].is_ascii_digit() {
+            return None;
+        }
+        let low = at.saturating_sub(LETTERS + 1);
+        let head = &bytes[low..at];
+        let letters = head.iter().rev();
+        let letters = letters
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let start = at - letters;
+        let is_whole = start
+            .checked_sub(1)
+            .is_none_or(|before| !bytes[before].is_ascii_alphanumeric());
+        (is_whole && letters <= LETTERS).then_some(start)
+    }
+
+    /// Where a code may have begun whose first digit is at `at` or yet to come.
+    pub(super) fn undecided(&self, bytes: &[u8], at: usize) -> usize {
+        let head = &bytes[at.saturating_sub(LETTERS)..at];
+        let letters = head.iter().rev();
+        at - letters
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count()
+    }
+
     /// Whether a walk survives this byte and the next one.
     pub(super) fn survives(&self, bytes: &[u8], at: usize) -> bool {
+        let is_inside = at
+            .checked_sub(1)
+            .is_some_and(|before| bytes[before].is_ascii_alphanumeric())
+            && bytes[at].is_ascii_alphanumeric();
+        if is_inside {
+            return false;
+        }
         bytes
             .get(at + 1)
             .is_none_or(|&next| self.pairs[place(bytes[at], next)] >> (next & 31) & 1 != 0)
@@ -78,7 +121,8 @@ impl Starts {
             let class = self.classes[usize::from(first)];
             let is_inside = before & class & WORD;
             let is_start = (survives & 1) as u8 & !is_inside;
-            worth |= u64::from(is_start | class >> 1 & 1) << bit;
+            let is_after_letters = class >> 2 & before & !(before >> 2) & 1;
+            worth |= u64::from(is_start | is_after_letters | class >> 1 & 1) << bit;
             before = class;
         };
         if let Some(block) = bytes.get(from..=from + BLOCK) {
