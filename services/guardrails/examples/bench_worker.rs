@@ -2,7 +2,8 @@
 //! that it is ready, and then takes turns.
 //!
 //! `bench_worker TEXTS.json`, then a line `{"from": 0, "to": 400, "times": 3}` for each turn:
-//! check these texts so often. It answers `{"bytes", "findings", "cpu_s", "wall_s"}`.
+//! check these texts so often. It answers `{"bytes", "findings",
+//! "walked_bytes", "candidates", "cpu_s", "wall_s"}`.
 
 use std::{
     error::Error,
@@ -35,18 +36,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         let turn: Turn = serde_json::from_str(&line?)?;
         let chosen = texts.get(turn.from..turn.to).ok_or("no such texts")?;
         let (mut bytes, mut findings) = (0, 0);
+        let (mut walked, mut candidates) = (0, 0);
         let (cpu, wall) = (cpu_seconds()?, Instant::now());
         for _ in 0..turn.times {
             for text in chosen {
-                findings += black_box(engine.check(black_box(text), &selection)?)
-                    .findings
-                    .len();
+                let report = black_box(engine.check(black_box(text), &selection)?);
+                findings += report.findings.len();
+                walked += report.stats.walked_bytes;
+                candidates += report.stats.candidates;
                 bytes += text.len();
             }
         }
         let answer = serde_json::json!({
             "bytes": bytes,
             "findings": findings,
+            "walked_bytes": walked,
+            "candidates": candidates,
             "cpu_s": cpu_seconds()? - cpu,
             "wall_s": wall.elapsed().as_secs_f64(),
         });

@@ -7,7 +7,12 @@
 //! Many detectors ask about the same number. So the words of all of them are one table,
 //! and one look around a number answers for all ([`Surroundings`]).
 
-use std::{cell::Cell, collections::HashMap, ops::Range};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+};
 
 /// Bytes looked at before a span: about eight English words.
 const BEFORE: usize = 48;
@@ -23,7 +28,7 @@ pub(crate) type DetectorSet = u128;
 #[derive(Debug)]
 pub(crate) struct ContextIndex {
     /// By word: the detectors that it speaks for.
-    words: HashMap<&'static [u8], DetectorSet>,
+    words: HashMap<&'static [u8], DetectorSet, BuildHasherDefault<WordHash>>,
     /// By length: the first letters there are, to pass over most words unhashed.
     firsts: [u32; LONGEST_WORD + 1],
 }
@@ -32,7 +37,7 @@ impl ContextIndex {
     /// The index of the lists of words, in the order of the detectors.
     pub(crate) fn new(lists: impl Iterator<Item = &'static [&'static str]>) -> Self {
         let mut index = Self {
-            words: HashMap::new(),
+            words: HashMap::default(),
             firsts: [0; LONGEST_WORD + 1],
         };
         for (detector, words) in lists.enumerate() {
@@ -54,6 +59,30 @@ impl ContextIndex {
         lower.copy_from_slice(word);
         lower.make_ascii_lowercase();
         self.words.get(&*lower).copied().unwrap_or_default()
+    }
+}
+
+/// FNV-1a, eight bytes at a time. Which words are hashed is ours to say, so nobody can make
+/// them collide.
+#[derive(Default)]
+struct WordHash(u64);
+
+impl Hasher for WordHash {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 29
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight[..part.len()].copy_from_slice(part);
+            self.0 = (self.0 ^ u64::from_le_bytes(eight)).wrapping_mul(0x0100_0000_01b3);
+            self.0 = self.0.rotate_left(23);
+        }
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
     }
 }
 

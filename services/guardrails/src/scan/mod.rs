@@ -167,6 +167,8 @@ pub(crate) struct Scanner {
     code_patterns: Vec<(usize, &'static Pattern, String)>,
     codes: DFA,
     long: Vec<Long>,
+    /// By first byte, the long patterns that can begin with it.
+    long_first: Box<[u64; 256]>,
     arounds: Vec<Around>,
     /// As `patterns`, for the automaton of whole runs.
     run_patterns: Vec<(usize, &'static Pattern, String)>,
@@ -219,6 +221,17 @@ impl Scanner {
             regexes => Some(automaton(regexes, false)?),
         };
         let signs: Vec<u8> = arounds.iter().map(|it| it.sign).collect();
+        if long.len() > u64::BITS as usize {
+            return Err(ScanError::Build(
+                "there are too many long patterns".to_owned(),
+            ));
+        }
+        let mut long_first = Box::new([0; 256]);
+        for (byte, mask) in (0..=u8::MAX).zip(long_first.iter_mut()) {
+            for (index, pattern) in long.iter().enumerate() {
+                *mask |= u64::from(pattern.begins_with(byte)) << index;
+            }
+        }
         let walks: Vec<&DFA> = long.iter().map(|it| &it.walk).chain([&walk]).collect();
         let starts = Starts::new(&walks, &codes, &signs)?;
         let make: MakeCaches = {
@@ -240,6 +253,7 @@ impl Scanner {
             walk,
             code_patterns,
             codes,
+            long_first,
             long,
             arounds,
             run_patterns,
@@ -415,11 +429,15 @@ impl Pass<'_, '_> {
     fn long(&mut self, caches: &mut [Cache], at: usize) -> Result<bool, ScanError> {
         let scanner = self.scanner;
         let bytes = self.text.as_bytes();
-        for (index, (pattern, cache)) in scanner.long.iter().zip(caches).enumerate() {
-            if !pattern.begins_with(bytes[at]) || at < self.progress.long[index] {
+        let mut can_begin = scanner.long_first[usize::from(bytes[at])];
+        while can_begin != 0 {
+            let index = can_begin.trailing_zeros() as usize;
+            can_begin &= can_begin - 1;
+            let pattern = &scanner.long[index];
+            if at < self.progress.long[index] {
                 continue;
             }
-            let read = pattern.read(cache, bytes, at, self.is_last)?;
+            let read = pattern.read(&mut caches[index], bytes, at, self.is_last)?;
             self.progress.stats.walked_bytes += read.reached - at;
             if read.is_open || read.end.is_some_and(|end| !self.is_in_sight(end)) {
                 return Ok(false);

@@ -2,12 +2,17 @@
 //!
 //! In prose a walk begins at every word and dies within a letter or two, and the processor
 //! guesses wrong at most words how long the last one was. So blocks of bytes are looked
-//! at without a branch: what can begin a token, after what, and with which byte after it.
-//! What is left are the few places where the walk survives two bytes.
+//! at without a branch: what can begin a token, after what, and with which bytes after it.
+//! What is left are the few places where a walk survives three bytes.
+
+use std::collections::HashMap;
 
 use regex_automata::{
     Anchored,
-    hybrid::dfa::{Cache, DFA},
+    hybrid::{
+        LazyStateID,
+        dfa::{Cache, DFA},
+    },
     util::start,
 };
 
@@ -22,45 +27,83 @@ const WORD: u8 = 1;
 const SIGN: u8 = 2;
 const DIGIT: u8 = 4;
 
-/// What bytes, and pairs of bytes, can begin.
+/// What bytes, and what three bytes in a row, can begin.
 pub(super) struct Starts {
     classes: [u8; 256],
-    /// By first byte and the next one's upper three bits: for each of its lower five,
-    /// whether a walk survives the pair.
-    pairs: Box<[u32; 2048]>,
+    /// By byte: its kind, of 64.
+    kinds: [u8; 256],
+    /// By kinds of the first and second byte: for each kind of the third, whether a walk
+    /// survives such bytes.
+    threes: Box<[u64; 4096]>,
+}
+
+/// Each letter, digits together, and the signs that stand in many patterns apart from those
+/// that do not.
+fn kind(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' => byte - b'a',
+        b'A'..=b'Z' => 26 + byte - b'A',
+        b'0'..=b'9' => 52,
+        b' ' => 53,
+        b'-' => 54,
+        b'.' => 55,
+        b':' => 56,
+        b'+' => 57,
+        b'(' => 58,
+        b'_' => 59,
+        0x21..=0x7e => 60,
+        _ => 61,
+    }
 }
 
 impl Starts {
-    /// Tries all pairs.
+    /// Tries all threes. The automata of `walks` begin at any token start, that of `codes`
+    /// at those with a digit; codes that begin with a letter are met at their first digit.
     pub(super) fn new(walks: &[&DFA], codes: &DFA, signs: &[u8]) -> Result<Self, ScanError> {
-        let mut codes = (codes, codes.create_cache());
-        let mut caches: Vec<Cache> = walks.iter().map(|walk| walk.create_cache()).collect();
-        let mut classes = [0; 256];
-        let mut pairs = Box::new([0; 2048]);
-        for first in 0..=u8::MAX {
-            let class = &mut classes[usize::from(first)];
-            if first.is_ascii_alphanumeric() {
+        let mut starts = Self {
+            classes: [0; 256],
+            kinds: std::array::from_fn(|byte| kind(byte as u8)),
+            threes: Box::new([0; 4096]),
+        };
+        for byte in 0..=u8::MAX {
+            let class = &mut starts.classes[usize::from(byte)];
+            if byte.is_ascii_alphanumeric() {
                 *class |= WORD;
             }
-            if first.is_ascii_digit() {
+            if byte.is_ascii_digit() {
                 *class |= DIGIT;
             }
-            if signs.contains(&first) {
+            if signs.contains(&byte) {
                 *class |= SIGN;
             }
-            for next in 0..=u8::MAX {
-                // Codes that begin with a letter are met at their first digit.
-                if first.is_ascii_digit() && survives(codes.0, &mut codes.1, first, next)? {
-                    pairs[place(first, next)] |= 1 << (next & 31);
-                }
-                for (walk, cache) in walks.iter().zip(&mut caches) {
-                    if survives(walk, cache, first, next)? {
-                        pairs[place(first, next)] |= 1 << (next & 31);
-                    }
+        }
+        for walk in walks {
+            starts.add(walk, |_| true)?;
+        }
+        starts.add(codes, |byte| byte.is_ascii_digit())?;
+        Ok(starts)
+    }
+
+    /// Adds what this automaton survives, from first bytes that it `may` begin with.
+    fn add(&mut self, walk: &DFA, may: impl Fn(u8) -> bool) -> Result<(), ScanError> {
+        let mut cache = walk.create_cache();
+        let mut thirds = HashMap::new();
+        let config = start::Config::new().anchored(Anchored::Yes);
+        let begin = walk.start_state(&mut cache, &config).map_err(stopped)?;
+        for first in (0..=u8::MAX).filter(|byte| may(*byte)) {
+            let once = walk.next_state(&mut cache, begin, first).map_err(stopped)?;
+            if once.is_dead() {
+                continue;
+            }
+            for second in 0..=u8::MAX {
+                let twice = walk.next_state(&mut cache, once, second).map_err(stopped)?;
+                if !twice.is_dead() {
+                    self.threes[row(kind(first), kind(second))] |=
+                        third(walk, &mut cache, &mut thirds, twice)?;
                 }
             }
         }
-        Ok(Self { classes, pairs })
+        Ok(())
     }
 
     /// Whether this byte is a sign in the middle of a pattern.
@@ -95,29 +138,24 @@ impl Starts {
             .count()
     }
 
-    /// Whether a walk survives this byte and the next one.
+    /// Whether a token begins at `at` that a walk survives.
     pub(super) fn survives(&self, bytes: &[u8], at: usize) -> bool {
         let is_inside = at
             .checked_sub(1)
             .is_some_and(|before| bytes[before].is_ascii_alphanumeric())
             && bytes[at].is_ascii_alphanumeric();
-        if is_inside {
-            return false;
-        }
-        bytes
-            .get(at + 1)
-            .is_none_or(|&next| self.pairs[place(bytes[at], next)] >> (next & 31) & 1 != 0)
+        !is_inside && self.three(&bytes[at..]) & 1 != 0
     }
 
-    /// By bit, which of the up to [`BLOCK`] bytes from `from` on are signs or begin a token
-    /// that a walk survives.
+    /// By bit, which of the up to [`BLOCK`] bytes from `from` on are signs, begin a token
+    /// that a walk survives, or are the first digit after letters.
     pub(super) fn in_block(&self, bytes: &[u8], from: usize) -> u64 {
         let mut before = match from.checked_sub(1) {
             Some(at) => self.classes[usize::from(bytes[at])],
             None => 0,
         };
         let mut worth = 0;
-        let mut look = |bit: usize, first: u8, survives: u32| {
+        let mut look = |bit: usize, first: u8, survives: u64| {
             let class = self.classes[usize::from(first)];
             let is_inside = before & class & WORD;
             let is_start = (survives & 1) as u8 & !is_inside;
@@ -125,39 +163,50 @@ impl Starts {
             worth |= u64::from(is_start | is_after_letters | class >> 1 & 1) << bit;
             before = class;
         };
-        if let Some(block) = bytes.get(from..=from + BLOCK) {
-            for (bit, pair) in block.windows(2).enumerate() {
-                look(
-                    bit,
-                    pair[0],
-                    self.pairs[place(pair[0], pair[1])] >> (pair[1] & 31),
-                );
+        if let Some(block) = bytes.get(from..from + BLOCK + 2) {
+            for (bit, three) in block.windows(3).enumerate() {
+                look(bit, three[0], self.three(three));
             }
             return worth;
         }
         for (bit, &first) in bytes[from..].iter().take(BLOCK).enumerate() {
-            // Nothing is known of what follows the last byte.
-            let survives = bytes
-                .get(from + bit + 1)
-                .map_or(1, |&next| self.pairs[place(first, next)] >> (next & 31));
-            look(bit, first, survives);
+            look(bit, first, self.three(&bytes[from + bit..]));
         }
         worth
     }
-}
 
-fn place(first: u8, next: u8) -> usize {
-    usize::from(first) << 3 | usize::from(next >> 5)
-}
-
-/// Whether a walk over these two bytes is alive, or has matched, after them.
-fn survives(walk: &DFA, cache: &mut Cache, first: u8, next: u8) -> Result<bool, ScanError> {
-    let config = start::Config::new().anchored(Anchored::Yes);
-    let state = walk.start_state(cache, &config).map_err(stopped)?;
-    let state = walk.next_state(cache, state, first).map_err(stopped)?;
-    if state.is_dead() {
-        return Ok(false);
+    /// In the lowest bit, whether a walk survives the first three of these bytes. Nothing
+    /// is known of fewer.
+    fn three(&self, bytes: &[u8]) -> u64 {
+        let &[first, second, third, ..] = bytes else {
+            return 1;
+        };
+        let kind = |byte: u8| self.kinds[usize::from(byte)];
+        self.threes[row(kind(first), kind(second))] >> kind(third)
     }
-    let state = walk.next_state(cache, state, next).map_err(stopped)?;
-    Ok(!state.is_dead())
+}
+
+fn row(first: u8, second: u8) -> usize {
+    usize::from(first) << 6 | usize::from(second)
+}
+
+/// By bit, the kinds of bytes that the walk survives in this state.
+fn third(
+    walk: &DFA,
+    cache: &mut Cache,
+    known: &mut HashMap<LazyStateID, u64>,
+    state: LazyStateID,
+) -> Result<u64, ScanError> {
+    if let Some(&kinds) = known.get(&state) {
+        return Ok(kinds);
+    }
+    let mut kinds = 0;
+    for byte in 0..=u8::MAX {
+        let next = walk.next_state(cache, state, byte).map_err(stopped)?;
+        if !next.is_dead() {
+            kinds |= 1 << kind(byte);
+        }
+    }
+    known.insert(state, kinds);
+    Ok(kinds)
 }
