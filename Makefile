@@ -85,9 +85,9 @@ bench-embeddings: build models ## Our encoder beside ONNX Runtime, PyTorch and c
 .PHONY: bench-guardrails
 bench-guardrails: ## Our personal-data pass beside Presidio's; ARGS="--texts my.json" measures on yours
 	@tools/setup/bench-guardrails.sh
-	@cargo build --quiet --release --locked -p signalbox-guardrails --example bench_worker
+	@cargo build --quiet --release --locked -p signalbox-guardrails --example scan_worker
 	@$(SIGNALBOX_TOOLS_DIR)/bench-guardrails/bin/python tools/bench-guardrails/run.py \
-	  $(TARGET)/release/examples/bench_worker --json $(TARGET)/bench/guardrails.json $(ARGS)
+	  $(TARGET)/release/examples/scan_worker --json $(TARGET)/bench/guardrails.json $(ARGS)
 
 .PHONY: bench-transcode
 bench-transcode: ## JSON to protobuf and back, beside two peers

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Presidio's pattern recognizers as a worker: all that are on by default for English, with
-their validators, behind an NLP engine that does nothing. examples/bench_worker.rs says
+their validators, behind an NLP engine that does nothing. examples/scan_worker.rs says
 what goes over standard input and output; this speaks the same.
 
     presidio_worker.py TEXTS.json

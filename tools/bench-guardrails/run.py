@@ -28,7 +28,7 @@ OURS_BYTES, PEER_BYTES = 40_000_000, 60_000
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("worker", type=pathlib.Path, help="the bench_worker example, built for release")
+    parser.add_argument("worker", type=pathlib.Path, help="the scan_worker example, built for release")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--texts", type=pathlib.Path, help="measure on these instead")
     parser.add_argument("--without-peer", action="store_true", help="ours alone")

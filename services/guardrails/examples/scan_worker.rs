@@ -1,7 +1,7 @@
 //! The engine as a worker of `tools/bench-guardrails`: it reads a JSON list of texts, says
 //! that it is ready, and then takes turns.
 //!
-//! `bench_worker TEXTS.json`, then a line `{"from": 0, "to": 400, "times": 3}` for each turn:
+//! `scan_worker TEXTS.json`, then a line `{"from": 0, "to": 400, "times": 3}` for each turn:
 //! check these texts so often. It answers `{"bytes", "findings",
 //! "walked_bytes", "candidates", "cpu_s", "wall_s"}`.
 
