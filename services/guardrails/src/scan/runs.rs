@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::LOOK_AHEAD;
+
 /// Characters of the shortest run: 18 bytes of base64, one less than an address.
 pub(super) const SHORTEST: usize = 24;
 /// Characters of the longest one; longer runs are pictures and programs.
@@ -51,8 +53,9 @@ impl Runs {
                 self.in_long = true;
                 return self.next(bytes, is_last);
             }
-            // Two signs of padding may follow.
-            if end + 2 > bytes.len() && !is_last {
+            // Padding may follow, and the judge of a run looks as far as any.
+            let is_short = end - start < SHORTEST && end < bytes.len();
+            if end + LOOK_AHEAD > bytes.len() && !is_short && !is_last {
                 self.next = start;
                 return None;
             }
