@@ -136,7 +136,7 @@ edit "a field of an answer added" green green "$guardrails" \
 edit "an enum value added" green green "$guardrails" \
     "  ACTION_BLOCK = 4;" "  ACTION_BLOCK = 4;
   // New.
-  ACTION_ASK = 5;"
+  ACTION_ASK = 6;"
 edit "an RPC with its path added" green green "$guardrails" \
     "  rpc CheckStream(" "  // New.
   rpc ExplainText(CheckTextRequest) returns (CheckTextResponse) {
