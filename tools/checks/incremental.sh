@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-file=services/guardrails/src/policy.rs
+file=services/guardrails/src/policy/mod.rs
 git diff --quiet -- "$file" || { echo "$file has changes; commit them first" >&2; exit 2; }
 log=$(mktemp)
 # In Bazel's own folder, which it sees under the same name wherever it runs.
